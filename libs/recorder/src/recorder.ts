@@ -11,6 +11,11 @@ export interface RecorderOptions {
   readonly directory: string;
   readonly recordingId: string;
   readonly roomId: string;
+  /**
+   * Bytes of all tracks that may wait for the disk, and as many that may be in MP4 fragments without an end. Above it, frames are dropped,
+   * or the part with the largest fragment ends. Default 256 MiB.
+   */
+  readonly maxMemoryBytes?: number;
   /** Called when the recording ends by itself, after its files are closed. */
   readonly onEnd?: (state: RecordingState, error: Error) => void;
 }
@@ -25,13 +30,18 @@ const reserveName = '.reserve';
 const publicationIdPattern = /^[\w-]{1,100}$/;
 /** No space, quota exceeded, file too large for the limits of the process. */
 const diskFullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+const defaultMemoryBytes = 256 * 2 ** 20;
 
 /** Records the tracks of a room: each into files of its own, described by a manifest. */
 export class Recorder {
   readonly #pool = new PacketPool();
   readonly #tracks = new Map<string, TrackRecording>();
+  /** Ended tracks whose files are being closed. */
+  readonly #closing = new Set<TrackRecording>();
   readonly #timer: NodeJS.Timeout;
   #isDirty = false;
+  #isDiskBehind = false;
+  #isSaving = false;
   #savedAt = performance.now();
   #saving: Promise<void> = Promise.resolve();
   #ending: Promise<RecordingManifest> | undefined;
@@ -70,6 +80,11 @@ export class Recorder {
     return this.manifest.state;
   }
 
+  /** Whether it takes no more tracks: it has ended, or its files are being closed. */
+  get hasEnded(): boolean {
+    return this.#ending !== undefined;
+  }
+
   /**
    * Starts to record a track.
    *
@@ -80,8 +95,11 @@ export class Recorder {
     if (this.#ending) throw new Error(`recording ${this.manifest.recordingId} has ended: ${this.manifest.state}`);
     if (!publicationIdPattern.test(publicationId)) throw new Error(`"${publicationId}" is not a publication id`);
     if (this.#tracks.has(publicationId)) throw new Error(`publication ${publicationId} is being recorded`);
-    let entry = this.manifest.tracks.find((one) => one.publicationId === publicationId);
     const { mimeType, clockRate, channels } = codec;
+    // A publication continues with another codec as another track of the manifest.
+    let entry = this.manifest.tracks.find(
+      (one) => one.publicationId === publicationId && one.codec.mimeType === mimeType,
+    );
     const added: ManifestTrack = {
       publicationId,
       participantId,
@@ -93,6 +111,7 @@ export class Recorder {
     const recording = new TrackRecording(track, entry, {
       directory: this.options.directory,
       pool: this.#pool,
+      isDiskBehind: () => this.#isDiskBehind,
       onChange: () => (this.#isDirty = true),
       onError: (error) => void this.#fail(error),
     });
@@ -105,8 +124,14 @@ export class Recorder {
   /** Ends one track. Resolves when its files are closed; at once when it is not recorded. */
   async endTrack(publicationId: string): Promise<void> {
     const track = this.#tracks.get(publicationId);
+    if (!track) return;
     this.#tracks.delete(publicationId);
-    await track?.end();
+    this.#closing.add(track);
+    try {
+      await track.end();
+    } finally {
+      this.#closing.delete(track);
+    }
   }
 
   /** Ends the recording. Resolves when its files are closed. */
@@ -117,11 +142,29 @@ export class Recorder {
 
   #tick(): void {
     for (const track of this.#tracks.values()) track.tick();
+    this.#boundMemory();
     const now = performance.now();
-    if (!this.#isDirty && now - this.#savedAt < manifestMs) return;
+    if (this.#isSaving || (!this.#isDirty && now - this.#savedAt < manifestMs)) return;
     this.#isDirty = false;
+    this.#isSaving = true;
     this.#savedAt = now;
-    this.#save().catch((error: Error) => this.#fail(error));
+    this.#save()
+      .catch((error: Error) => this.#fail(error))
+      .finally(() => (this.#isSaving = false));
+  }
+
+  /** All whose files are not closed. */
+  get #openTracks(): TrackRecording[] {
+    return [...this.#tracks.values(), ...this.#closing];
+  }
+
+  #boundMemory(): void {
+    const { maxMemoryBytes = defaultMemoryBytes } = this.options;
+    const tracks = this.#openTracks;
+    const sum = (bytes: readonly number[]): number => bytes.reduce((total, each) => total + each, 0);
+    this.#isDiskBehind = sum(tracks.map(({ queuedBytes }) => queuedBytes)) > maxMemoryBytes;
+    if (sum(tracks.map(({ fragmentBytes }) => fragmentBytes)) <= maxMemoryBytes) return;
+    tracks.reduce((largest, each) => (each.fragmentBytes > largest.fragmentBytes ? each : largest)).cut();
   }
 
   #save(): Promise<void> {
@@ -141,7 +184,7 @@ export class Recorder {
 
   async #end(state: RecordingState): Promise<RecordingManifest> {
     clearInterval(this.#timer);
-    await Promise.all(Array.from(this.#tracks.values(), (track) => track.end()));
+    await Promise.all(this.#openTracks.map((track) => track.end()));
     await rm(join(this.options.directory, reserveName), { force: true });
     this.manifest.state = state;
     this.manifest.endedAtMs = Date.now();

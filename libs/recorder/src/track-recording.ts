@@ -25,6 +25,9 @@ const maxQueuedBytes = 32 * 2 ** 20;
 const maxAbandonedParts = 10;
 /** Files beside the manifest that a new part is not named like: a killed recorder may have created them after it saved the manifest. */
 const maxExistingFiles = 100;
+/** A new one begins with other parameter sets, without key frames, and after a codec was replaced. Further frames are not written. */
+const maxParts = 1000;
+const maxEarlier = 16;
 /** Sender reports of streams without packets so far. */
 const maxEarlyReports = 8;
 
@@ -40,6 +43,8 @@ interface Part {
 export interface TrackContext {
   readonly directory: string;
   readonly pool: PacketPool;
+  /** Whether too many bytes of all tracks wait for the disk. */
+  readonly isDiskBehind: () => boolean;
   /** The manifest has changed. */
   readonly onChange: () => void;
   /** A file cannot be written. */
@@ -54,10 +59,11 @@ export class TrackRecording implements TrackFeed {
   #current: SourceStream | undefined;
   /** A newer stream, until its first key frame is there. */
   #candidate: SourceStream | undefined;
-  #earlierSsrc: number | undefined;
+  /** SSRCs of the streams before, the last ones: while publisher and recorder both migrate, three arrive at once. */
+  readonly #earlier = new Set<number>();
   readonly #earlyReports = new Map<number, SenderReport>();
   #part: Part | undefined;
-  readonly #closing = new Set<Promise<void>>();
+  readonly #closing = new Map<PartWriter, Promise<void>>();
   /** The next frame is the first one of another SSRC. */
   #isNewSource = false;
   #isOverloaded = false;
@@ -100,6 +106,24 @@ export class TrackRecording implements TrackFeed {
     if (this.#part) this.#part.entry.bytes = this.#part.writer.bytes;
   }
 
+  /** Bytes of frames that wait for the disk. */
+  get queuedBytes(): number {
+    let bytes = this.#part?.writer.queuedBytes ?? 0;
+    for (const { queuedBytes } of this.#closing.keys()) bytes += queuedBytes;
+    return bytes;
+  }
+
+  /** Bytes of the MP4 fragment in memory. */
+  get fragmentBytes(): number {
+    return this.#part && this.#format.container === 'mp4' ? this.#fragment.bytes : 0;
+  }
+
+  /** Writes what is in memory, by the end of the part. The next key frame begins another one. */
+  cut(): void {
+    this.#closePart();
+    this.#current?.requestKeyFrame();
+  }
+
   /** Ends the recording of this track. Resolves when its files are closed. */
   async end(): Promise<void> {
     if (!this.#ended) {
@@ -107,15 +131,15 @@ export class TrackRecording implements TrackFeed {
       this.#ended = true;
       this.#closePart();
     }
-    await Promise.all(this.#closing);
+    await Promise.all(this.#closing.values());
   }
 
   #streamOf(ssrc: number, now: number): SourceStream | undefined {
     if (this.#current?.ssrc === ssrc) return this.#current;
     if (this.#candidate?.ssrc === ssrc) return this.#candidate;
     const isCurrentActive = this.#current && now - this.#current.lastPacketAt < sourceSilenceMs;
-    // Late packets of the stream before.
-    if (ssrc === this.#earlierSsrc && isCurrentActive) return undefined;
+    // Late packets of a stream before.
+    if (this.#earlier.has(ssrc) && isCurrentActive) return undefined;
     const stream: SourceStream = new SourceStream(
       ssrc,
       this.track.codec.clockRate,
@@ -140,7 +164,9 @@ export class TrackRecording implements TrackFeed {
     previous?.flush();
     this.#current = stream;
     this.#candidate = undefined;
-    this.#earlierSsrc = previous?.ssrc;
+    this.#earlier.delete(stream.ssrc);
+    if (previous) this.#earlier.add(previous.ssrc);
+    if (this.#earlier.size > maxEarlier) this.#earlier.delete(this.#earlier.values().next().value!);
     this.#isNewSource = true;
     const last = this.#part?.entry.endMs;
     if (last !== undefined) stream.startAfter(last);
@@ -174,20 +200,21 @@ export class TrackRecording implements TrackFeed {
 
   #boundFragment(nowMs: number): void {
     const { startMs, bytes } = this.#fragment;
-    if (bytes > maxFragmentBytes) this.#closePart();
-    if (bytes > maxFragmentBytes || nowMs - startMs > maxFragmentMs) this.#current?.requestKeyFrame();
+    if (bytes > maxFragmentBytes) this.cut();
+    else if (nowMs - startMs > maxFragmentMs) this.#current?.requestKeyFrame();
   }
 
   /** Whether the disk is too slow for this frame. After that, the next one is a key frame. */
   #isBehind(frame: TimedFrame): boolean {
-    if ((this.#part?.writer.queuedBytes ?? 0) > maxQueuedBytes) this.#isOverloaded = true;
+    if (this.queuedBytes > maxQueuedBytes || this.context.isDiskBehind()) this.#isOverloaded = true;
     else if (frame.isKeyFrame) return false;
     if (this.#isOverloaded) this.#current?.requestKeyFrame();
     return this.#isOverloaded;
   }
 
   #partFor(frame: TimedFrame): Part | undefined {
-    if (this.#abandonedParts >= maxAbandonedParts) return undefined;
+    if (this.#abandonedParts >= maxAbandonedParts || (!this.#part && this.entry.parts.length >= maxParts))
+      return undefined;
     const part = this.#part;
     if (part && (!frame.isKeyFrame || this.#format.needsNewPart === undefined)) return part;
     if (!frame.isKeyFrame) {
@@ -279,9 +306,9 @@ export class TrackRecording implements TrackFeed {
     );
     const closed = closing.finally(() => {
       part.entry.bytes = part.writer.bytes;
-      this.#closing.delete(closed);
+      this.#closing.delete(part.writer);
       this.context.onChange();
     });
-    this.#closing.add(closed);
+    this.#closing.set(part.writer, closed);
   }
 }

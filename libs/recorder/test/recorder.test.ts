@@ -83,6 +83,18 @@ describe('Recorder', () => {
     );
   });
 
+  it('takes each frame once while three streams of a publication arrive at once', async () => {
+    const recorder = await start();
+    const feed = recorder.record({ ...track('audio/opus'), kind: 'audio' });
+    const publishers = [10, 20, 30].map((ssrc) => new Publisher(feed, ssrc, startMs, 'opus'));
+    for (const publisher of publishers) publisher.report();
+    const frame = Buffer.from('f80102', 'hex');
+    for (let sent = 0; sent < 5; sent++) for (const publisher of publishers) publisher.send(frame);
+    const part = onlyPart(await recorder.stop());
+    // The first frame of each stream, and all of the last one.
+    expect(part).toMatchObject({ frames: 7, sources: [10, 20, 30] });
+  });
+
   it('records at the times of arrival when there is no sender report', async () => {
     const recorder = await start();
     const publisher = new Publisher(recorder.record(track()), 10, startMs);
@@ -135,6 +147,57 @@ describe('Recorder', () => {
     expect(() => recorder.record({ ...track(), publicationId: '../x' })).toThrow('is not a publication id');
     await recorder.stop();
     expect(() => recorder.record({ ...track(), publicationId: 'pub_2' })).toThrow('has ended');
+  });
+
+  it('has a publication that continues with another codec as another track', async () => {
+    const recorder = await start();
+    const first = new Publisher(recorder.record(track()), 10, startMs);
+    first.report();
+    first.send(key, delta);
+    await recorder.endTrack('pub_1');
+    const second = new Publisher(recorder.record(track('video/H264')), 20, startMs + 80, 'h264');
+    second.report();
+    second.send(units(...h264Sets, '65880102'));
+    const { tracks } = await recorder.stop();
+    expect(tracks.map(({ codec, parts }) => [codec.mimeType, parts.map(({ file }) => file)])).toEqual([
+      ['video/VP8', ['pub_1-video-1.webm']],
+      ['video/H264', ['pub_1-video-1.mp4']],
+    ]);
+  });
+
+  it('has closed the files of a track that was ending when it is stopped', async () => {
+    const recorder = await start();
+    const publisher = new Publisher(recorder.record(track()), 10, startMs);
+    publisher.report();
+    publisher.send(key, delta);
+    const ending = recorder.endTrack('pub_1');
+    expect(onlyPart(await recorder.stop())).toMatchObject({ state: 'complete', frames: 2 });
+    expect((await readManifest(directory))!.tracks[0]!.parts[0]).toMatchObject({ state: 'complete' });
+    await ending;
+  });
+
+  it('ends the part with the largest fragment of H.264 when all of them take too much memory', async () => {
+    const recorder = await Recorder.start({ directory, recordingId: 'rec_1', roomId: 'rm_1', maxMemoryBytes: 10_000 });
+    const [small, large] = ['pub_1', 'pub_2'].map((publicationId, at) => {
+      const feed = recorder.record({ ...track('video/H264'), publicationId });
+      const publisher = new Publisher(feed, 10 * (at + 1), startMs, 'h264');
+      publisher.report();
+      publisher.send(units(...h264Sets, '65880102'));
+      return publisher;
+    });
+    const inter = units(`41${'88'.repeat(1000)}`);
+    small!.send(inter);
+    for (let sent = 0; sent < 12; sent++) large!.send(inter);
+    const partsOf = (publicationId: string): ManifestPart[] =>
+      recorder.manifest.tracks.find((one) => one.publicationId === publicationId)!.parts;
+    await waitFor('the end of the part', () => partsOf('pub_2')[0]!.state === 'complete' || notYet('it is open'));
+    expect(partsOf('pub_1')).toMatchObject([{ state: 'open' }]);
+    large!.send(inter, units(...h264Sets, '65880102'), inter);
+    await recorder.stop();
+    expect(partsOf('pub_2')).toMatchObject([
+      { state: 'complete', frames: 13 },
+      { state: 'complete', frames: 2 },
+    ]);
   });
 
   it('refuses the folder of another recording', async () => {
