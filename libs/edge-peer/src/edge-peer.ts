@@ -42,6 +42,8 @@ export interface EdgePeerOptions {
 }
 
 export interface EdgePeerHandlers {
+  /** A subscription, before its first packet: of a new publication or a replaced producer, or on another node. */
+  onSubscribed?(subscription: Subscription): void;
   /** An RTP packet of a remote publication. `now`: time of `performance.now()`. */
   onPacket?(publicationId: string, packet: Buffer, now: number): void;
   /** A sender report of a remote publication. */
@@ -90,6 +92,8 @@ export class EdgePeer {
   #droppedMeanwhile: Set<string> | undefined;
   #link!: EdgeLink;
   #previousLink: EdgeLink | undefined;
+  /** While it migrates: the media on the new node. */
+  #nextLink: EdgeLink | undefined;
   /** Settles with the running migration, and never rejects. */
   #migrating: Promise<void> | undefined;
   /** Publications that are requested and not in `#tracks` yet. */
@@ -213,6 +217,11 @@ export class EdgePeer {
     this.#link.requestKeyFrames();
   }
 
+  /** Requests a key frame of one received video. No-op for an SSRC that is not received. */
+  requestKeyFrame(ssrc: number): void {
+    for (const link of new Set([this.#link, this.#nextLink, this.#previousLink])) link?.requestKeyFrame(ssrc);
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -295,10 +304,12 @@ export class EdgePeer {
   /** Joins again with a new session, and publishes what was published with the previous one. */
   async #restart(): Promise<void> {
     const tracks = [...this.#tracks.values()];
+    const previous = this.#remotePublications();
     this.#closeMedia();
     this.#tracks.clear();
     this.#early = [];
     await this.#join();
+    for (const { id } of previous) if (!this.#publications.has(id)) this.#handlers.onPublicationEnded?.(id);
     for (const track of tracks) await this.publish(track);
   }
 
@@ -401,6 +412,7 @@ export class EdgePeer {
       media,
       request,
       {
+        onSubscribed: (subscription) => this.#handlers.onSubscribed?.(subscription),
         onPacket: (publicationId, packet, now) => this.#handlers.onPacket?.(publicationId, packet, now),
         onSenderReport: (publicationId, report) => this.#handlers.onSenderReport?.(publicationId, report),
         onLost: () => onLost(),
@@ -449,6 +461,7 @@ export class EdgePeer {
       link = await this.#openLink(media, (type, payload) =>
         this.#request(type, migrating ? ({ ...payload, migrationId } as typeof payload) : payload),
       );
+      this.#nextLink = link;
       done('transports');
       await link.firstMedia(() =>
         media.subscriptions.filter((each) => this.#expectsVideo(each)).map(({ publicationId }) => publicationId),
@@ -476,6 +489,7 @@ export class EdgePeer {
       await this.#request('migration_failed', { migrationId, reason }).catch(() => undefined);
     } finally {
       this.#migrating = undefined;
+      this.#nextLink = undefined;
       migration.resolve();
     }
     this.#reopenIfLost();

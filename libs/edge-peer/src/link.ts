@@ -25,6 +25,8 @@ const firstMediaTimeoutMs = 3000;
 const firstMediaCheckMs = 10;
 
 export interface LinkHandlers {
+  /** A subscription, before its first packet. */
+  onSubscribed?(subscription: Subscription): void;
   /** An RTP packet of a subscription. `now`: time of `performance.now()`. */
   onPacket?(publicationId: string, packet: Buffer, now: number): void;
   /** A sender report of a subscription. */
@@ -127,13 +129,15 @@ export class EdgeLink {
     await this.#resume(subscriptions);
   }
 
-  #add({ publicationId, producerId, kind, rtpParameters }: Subscription): void {
+  #add(subscription: Subscription): void {
+    const { publicationId, producerId, kind, rtpParameters } = subscription;
     const ssrc = rtpParameters.encodings![0]!.ssrc!;
     if (this.#streams.has(ssrc)) return;
     // A replaced producer: the stream of the last one is kept until the new one arrives, older ones are dropped.
     for (const [old] of this.#streamsOf(publicationId).slice(0, -1)) this.#streams.delete(old);
     const { clockRate } = rtpParameters.codecs[0]!;
     this.#streams.set(ssrc, { publicationId, kind, producerId, reception: new Reception(ssrc, clockRate) });
+    this.handlers.onSubscribed?.(subscription);
   }
 
   async #resume(subscriptions: readonly Subscription[]): Promise<void> {
@@ -192,7 +196,12 @@ export class EdgeLink {
 
   /** Requests a key frame of each received video. */
   requestKeyFrames(): void {
-    for (const [ssrc, { kind }] of this.#streams) if (kind === 'video') this.#requestKeyFrame(ssrc);
+    for (const ssrc of this.#streams.keys()) this.requestKeyFrame(ssrc);
+  }
+
+  /** Requests a key frame of one received video. No-op for other SSRCs. */
+  requestKeyFrame(ssrc: number): void {
+    if (this.#streams.get(ssrc)?.kind === 'video') this.#requestKeyFrame(ssrc);
   }
 
   /** Waits for a packet of each publication that `expected` returns by then. Rejects after 3 s. */

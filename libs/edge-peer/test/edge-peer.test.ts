@@ -179,6 +179,43 @@ describe('joining as an edge peer', () => {
   });
 });
 
+describe('the subscriptions of an edge peer', () => {
+  const publicationOf = (id: string): Record<string, unknown> => ({
+    ...{ id, participantId: 'pt_2', kind: 'audio', source: 'microphone', codec: 'audio/opus', muted: false },
+    producerId: 'producer',
+  });
+  const roomWith = (...ids: string[]): unknown => ({
+    participantId,
+    snapshot: { room: { id: roomId }, offset: '1', publications: ids.map(publicationOf) },
+    media: { ...mediaOn('nd_a'), subscriptions: [{ ...pausedSubscription, paused: false }] },
+  });
+
+  test('are passed on with each session and each migration, and publications that ended between sessions', async () => {
+    const fleet = new Fleet();
+    const [subscribed, endings]: [string[], string[]] = [[], []];
+    const moved = Promise.withResolvers<Move>();
+    fleet.replies.set('join', () => roomWith('pub_2', 'pub_3'));
+    fleet.replies.set('subscribe', () => ({ subscriptions: [], failed: [] }));
+    const peer = await fleet.join({
+      onSubscribed: ({ publicationId, consumerId }) => subscribed.push(`${publicationId} ${consumerId}`),
+      onPublicationEnded: (publicationId) => endings.push(publicationId),
+      onMoved: moved.resolve,
+    });
+    expect(subscribed).toEqual(['pub_2 consumer']);
+    fleet.migrate({
+      ...mediaOn('nd_b'),
+      subscriptions: [{ ...pausedSubscription, consumerId: 'another', paused: false }],
+    });
+    await moved.promise;
+    expect(subscribed).toEqual(['pub_2 consumer', 'pub_2 another']);
+    fleet.replies.set('join', () => roomWith('pub_2'));
+    await fleet.handlers.onRestarted();
+    expect(endings).toEqual(['pub_3']);
+    expect(subscribed).toEqual(['pub_2 consumer', 'pub_2 another', 'pub_2 consumer']);
+    peer.close();
+  });
+});
+
 describe('a migration of an edge peer', () => {
   async function joined(): Promise<{ fleet: Fleet; peer: EdgePeer; moved: Promise<Move> }> {
     const fleet = new Fleet();
