@@ -87,6 +87,12 @@ export const UserId = z
   )
   .describe('Id of a user: its id in the application, behind `<tenant>/` if it has a tenant.');
 
+/** The user id of a recording's participant, by which everybody in the room sees that it is recorded. */
+export const recordingUserId = (recordingId: string): string => `recording-${recordingId}`;
+
+/** Whether a user id is that of a recording. Applications give no such ids to users. */
+export const isRecordingUser = (userId: string): boolean => /^(?:[a-z0-9]{1,20}\/)?recording-rec_/.test(userId);
+
 export const Offset = z
   .string()
   .regex(/^(0|[1-9]\d{0,15})-(0|[1-9]\d{0,15})$/, 'a stream offset such as 1700000000000-0')

@@ -9,10 +9,12 @@ import {
   errorCatalogue,
   Event,
   FlotillaError,
+  isRecordingUser,
   Member,
   newId,
   participantIdOf,
   publicParticipant,
+  recordingUserId,
   Request,
   type RequestType,
   RoomEvent,
@@ -31,6 +33,13 @@ describe('ids', () => {
 
   test('a session is one participant of a room', () => {
     expect(participantIdOf('ss_0123')).toBe('pt_0123');
+  });
+
+  test('the user of a recording is known by its id, with and without a tenant', () => {
+    const userId = recordingUserId('rec_0123456789abcdef');
+    expect([userId, `acme/${userId}`, 'recording', 'recording-studio', `x-${userId}`].map(isRecordingUser)).toEqual([
+      ...[true, true, false, false, false],
+    ]);
   });
 
   test('base32 encoding is injective', () => {

@@ -1,4 +1,4 @@
-import type { Participant, RoomGrant, Source } from '@flotilla/contracts';
+import { isRecordingUser, type Participant, type RoomGrant, type Source } from '@flotilla/contracts';
 import type { RemotePublication } from './remote-publication.ts';
 
 /** Audio level of a participant that does not speak, in dBov (RFC 6464). */
@@ -32,6 +32,11 @@ export class RemoteParticipant {
 
   get isSpeaking(): boolean {
     return this.audioLevel > silentLevel;
+  }
+
+  /** Whether it is no person, but a media edge that records the room. */
+  get isRecording(): boolean {
+    return isRecordingUser(this.userId);
   }
 
   /** The publication of that source, if there is one. */

@@ -18,6 +18,14 @@ export function connectionStatus(
   return text === undefined ? nothing : html`<span class="connection" data-testid="connection">${text}</span>`;
 }
 
+/** Says that the room is recorded; nothing while it is not. */
+export function recordingStatus({ participants }: Room): TemplateResult | typeof nothing {
+  const isRecorded = [...participants.values()].some(({ isRecording }) => isRecording);
+  return isRecorded
+    ? html`<span class="recording" data-testid="recording" title="Everything in this call is recorded">Recording</span>`
+    : nothing;
+}
+
 /** The tile of a participant. `onFrame` is called when its first frame was presented. */
 export function personTile(tile: PersonTile, box: Box | undefined, onFrame: () => void): TemplateResult {
   const { id, name, me, picture, mirrored, boxed, muted, speaking, active, reconnecting, quality } = tile;

@@ -29,6 +29,7 @@ export const callViewStyles = css`
     white-space: nowrap;
   }
   .count,
+  .recording,
   .connection {
     flex: none;
     padding: 0.25rem 0.625rem;
@@ -43,6 +44,23 @@ export const callViewStyles = css`
     font-size: 0.875rem;
     font-weight: 600;
     font-variant-numeric: tabular-nums;
+  }
+  .recording {
+    display: flex;
+    align-items: center;
+    gap: 0.375rem;
+    background: var(--danger-soft);
+    color: var(--danger-ink);
+    font-size: 0.875rem;
+    font-weight: 600;
+  }
+  .recording::before {
+    content: '';
+    flex: none;
+    width: 0.625rem;
+    height: 0.625rem;
+    border-radius: 50%;
+    background: currentcolor;
   }
   .count svg {
     width: 1.125rem;
@@ -159,11 +177,12 @@ export const callViewStyles = css`
       width: 2.5rem;
       padding: 0;
     }
+    .recording,
     .connection {
       padding: 0.25rem 0.5rem;
       font-size: 0.8125rem;
     }
-    header:has(.connection) > svg {
+    header:has(.recording, .connection) > svg {
       display: none;
     }
     footer {

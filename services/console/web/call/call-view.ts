@@ -6,7 +6,7 @@ import type { Announcer } from '../shared/announcer.ts';
 import '../shared/announcer.ts';
 import type { AudioOutput } from './audio-output.ts';
 import './audio-output.ts';
-import { connectionStatus, personTile, screenTile } from './call-tiles.ts';
+import { connectionStatus, personTile, recordingStatus, screenTile } from './call-tiles.ts';
 import { callViewStyles } from './call-view-styles.ts';
 import './chat.ts';
 import { chatData } from './chat-message.ts';
@@ -146,7 +146,7 @@ export class CallView extends LitElement {
             >${count === 1 ? '1 participant' : `${count} participants`}</span
           ></span
         >
-        ${connectionStatus(room, this.#watcher.mediaLost)}
+        ${recordingStatus(room)} ${connectionStatus(room, this.#watcher.mediaLost)}
         <button
           class="small"
           data-testid="invite"

@@ -50,13 +50,15 @@ export class RoomWatcher {
         announce(error ? 'Audio and video have no connection' : 'Audio and video are connected');
         changed();
       }),
-      room.on('participantJoined', ({ name, joinedAt }) => {
+      room.on('participantJoined', ({ name, joinedAt, isRecording }) => {
+        if (isRecording) announce('This call is being recorded');
         // Those who were in a large room before are listed after the join.
-        if (joinedAt >= room.me.joinedAt) announce(`${name} joined`);
+        else if (joinedAt >= room.me.joinedAt) announce(`${name} joined`);
         changed();
       }),
-      room.on('participantLeft', ({ name }, reason) => {
-        announce(reason === 'removed' || reason === 'revoked' ? `${name} was removed` : `${name} left`);
+      room.on('participantLeft', ({ name, isRecording }, reason) => {
+        if (isRecording) announce('The recording has ended');
+        else announce(reason === 'removed' || reason === 'revoked' ? `${name} was removed` : `${name} left`);
         changed();
       }),
       room.on('participantConnectionChanged', ({ name, connection }) => {

@@ -42,8 +42,9 @@ export interface ScreenTile {
 
 export function people(room: Room, watcher: RoomWatcher, local: LocalView): PersonTile[] {
   const { microphone, camera } = local;
+  const persons = [...room.participants.values()].filter(({ isRecording }) => !isRecording);
   const isSpeaking = (id: string, muted: boolean): boolean => !muted && watcher.speakers.has(id);
-  const isActive = (id: string): boolean => watcher.activeSpeaker === id && room.participants.size > 1;
+  const isActive = (id: string): boolean => watcher.activeSpeaker === id && persons.length > 1;
   const own: PersonTile = {
     id: room.me.id,
     name: room.me.name,
@@ -57,7 +58,7 @@ export function people(room: Room, watcher: RoomWatcher, local: LocalView): Pers
     reconnecting: false,
     quality: undefined,
   };
-  const others = [...room.participants.values()].map((participant): PersonTile => {
+  const others = persons.map((participant): PersonTile => {
     const { id, name } = participant;
     const reconnecting = participant.connection === 'reconnecting';
     const muted = isMuted(participant);
