@@ -1,8 +1,8 @@
-import { fileURLToPath } from 'node:url';
-import { Child, freePort } from '@flotilla/processes';
-import { CallPage, notYet, RestApi, type Topology, waitFor } from '@flotilla/testkit';
+import { type Child, freePort } from '@flotilla/processes';
+import { CallPage, gatewayUrl, notYet, type RestApi, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startEdge, type TestEdge } from './media-edge/edge.ts';
 import { startCamera, startEncoder } from './media-edge/senders.ts';
 import { useBrowser, useStandalone } from './use-topology.ts';
 import { openWhipPage, publish, remove } from './whip-page.ts';
@@ -18,41 +18,20 @@ interface IngestView {
   readonly lastError?: { readonly code: string; readonly message: string };
 }
 
-/** A media edge beside the topology. */
-async function startEdge({ pageUrl }: Topology): Promise<{ child: Child; url: string; api: RestApi }> {
-  const [port, base] = [await freePort(), await freePort()];
-  const main = fileURLToPath(new URL('./main.js', import.meta.resolve('@flotilla/media-edge')));
-  const child = new Child('media-edge', process.execPath, [main], {
-    env: {
-      PATH: process.env['PATH'],
-      FLOTILLA_API_OPEN: 'true',
-      FLOTILLA_EDGE_HOST: '127.0.0.1',
-      FLOTILLA_EDGE_PORT: String(port),
-      FLOTILLA_EDGE_RTP_PORTS: `${base}-${base + 40}`,
-      FLOTILLA_REGISTRY_URL: pageUrl,
-      FLOTILLA_SIGNAL_URL: pageUrl,
-      FLOTILLA_ADMIN_PORT: '0',
-    },
-  });
-  await child.line(/media edge listens/);
-  const url = `http://127.0.0.1:${port}`;
-  return { child, url, api: new RestApi(url, undefined) };
-}
-
 describe('the media edge', () => {
   let topology: Topology;
   let browser: Browser;
-  let child: Child;
+  let started: TestEdge;
   let edge: RestApi;
-  let edgeUrl: string;
   let room: string;
   const senders: Child[] = [];
   useStandalone((it) => (topology = it));
   useBrowser((it) => (browser = it));
   beforeAll(async () => {
-    ({ child, url: edgeUrl, api: edge } = await startEdge(topology));
+    started = await startEdge({ api: topology.api, gatewayUrl: gatewayUrl(topology) });
+    edge = started.api;
   });
-  afterAll(() => child.stop());
+  afterAll(() => started.remove());
   beforeEach(async () => {
     room = await topology.api.newRoom('edge');
   });
@@ -181,7 +160,9 @@ describe('the media edge', () => {
   test('an encoder publishes by WHIP with a key of the edge, and its participant leaves with it', async () => {
     const viewer = await CallPage.join(browser, topology.pageUrl, { room, name: 'Viewer' });
     const page = await openWhipPage(browser, topology.pageUrl);
-    expect(await publish(page, { url: `${edgeUrl}/whip/${room}`, token: 'stream-key' })).toMatchObject({ status: 201 });
+    expect(await publish(page, { url: `${started.url}/whip/${room}`, token: 'stream-key' })).toMatchObject({
+      status: 201,
+    });
     await viewer.receivesMediaOf('Encoder');
     expect(await remove(page)).toBe(200);
     await viewer.hasTilesOf([]);

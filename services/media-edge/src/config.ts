@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import { apiKeyList } from '@flotilla/auth';
 import {
   announcedAddress,
@@ -35,7 +36,7 @@ const settings = z.object({
   FLOTILLA_API_KEYS: apiKeyList()
     .default([])
     .describe(
-      'Accepted keys of this REST API, as those of the room registry: the scope `rooms` creates and deletes ingests, `read` lists them.',
+      'Accepted keys of this REST API, as those of the room registry: the scope `rooms` creates and ends ingests and recordings, `read` lists them.',
     ),
   FLOTILLA_API_OPEN: flag().default(false).describe('true serves this REST API without a key. For development.'),
   FLOTILLA_API_REQUESTS_PER_SECOND: wholeNumber()
@@ -47,7 +48,7 @@ const settings = z.object({
     .string()
     .optional()
     .describe(
-      'API key of the room registry that join tokens of ingests are requested with. It needs the scope `tokens`.',
+      'API key of the room registry that join tokens of ingests and recordings are requested with. It needs the scope `tokens`.',
     ),
   FLOTILLA_SIGNAL_URL: z
     .url({ protocol: /^(?:http|ws)s?$/, error: 'wss://HOST is expected' })
@@ -77,7 +78,36 @@ const settings = z.object({
     .min(10)
     .max(604_800)
     .default(86_400)
-    .describe('Seconds without being live after which an ingest fails for good.'),
+    .describe(
+      'Seconds without being live after which an ingest fails for good, and a recording without being in its room.',
+    ),
+  FLOTILLA_EDGE_RECORDINGS_DIR: z
+    .string()
+    .refine(isAbsolute, 'an absolute path is expected')
+    .optional()
+    .describe(
+      'Folder for recordings, each in a folder of its own. Created if it does not exist. Default: this edge does not record.',
+    ),
+  FLOTILLA_EDGE_RECORDINGS: wholeNumber()
+    .min(1)
+    .max(1000)
+    .default(10)
+    .describe('Maximum number of recordings at once.'),
+  FLOTILLA_EDGE_RECORDING_TRACKS: wholeNumber()
+    .min(1)
+    .max(10_000)
+    .default(500)
+    .describe('Maximum number of tracks of a recording, ended ones included. Further tracks are left out.'),
+  FLOTILLA_EDGE_RECORDING_IDLE_SECONDS: wholeNumber()
+    .min(10)
+    .max(604_800)
+    .default(300)
+    .describe('Seconds without a publication in the room after which a recording ends.'),
+  FLOTILLA_EDGE_RECORDINGS_MIN_FREE_BYTES: wholeNumber()
+    .default(2 ** 30)
+    .describe(
+      'Bytes that have to be free in FLOTILLA_EDGE_RECORDINGS_DIR. With less, no recording begins, and those that run end.',
+    ),
 });
 
 export const mediaEdgeConfig = settings

@@ -38,15 +38,29 @@ await runService({
       config.FLOTILLA_API_OPEN ? undefined : () => config.FLOTILLA_API_KEYS,
       config.FLOTILLA_API_REQUESTS_PER_SECOND,
     );
+    const common = {
+      signalUrl: config.FLOTILLA_SIGNAL_URL,
+      registry,
+      giveUpMs: config.FLOTILLA_EDGE_GIVE_UP_SECONDS * 1000,
+      log,
+    };
     const app = await NestFactory.create<NestExpressApplication>(
       MediaEdgeModule.register({
-        signalUrl: config.FLOTILLA_SIGNAL_URL,
-        registry,
-        ports: new UdpPorts(config.FLOTILLA_EDGE_LISTEN_IP, rtpPortsOf(config)),
-        announcedAddress: config.FLOTILLA_EDGE_ANNOUNCED_ADDRESS ?? config.FLOTILLA_EDGE_LISTEN_IP,
-        maxIngests: config.FLOTILLA_EDGE_INGESTS,
-        maxBitsPerSecond: config.FLOTILLA_EDGE_STREAM_BITS_PER_SECOND,
-        giveUpMs: config.FLOTILLA_EDGE_GIVE_UP_SECONDS * 1000,
+        ingests: {
+          ...common,
+          ports: new UdpPorts(config.FLOTILLA_EDGE_LISTEN_IP, rtpPortsOf(config)),
+          announcedAddress: config.FLOTILLA_EDGE_ANNOUNCED_ADDRESS ?? config.FLOTILLA_EDGE_LISTEN_IP,
+          maxIngests: config.FLOTILLA_EDGE_INGESTS,
+          maxBitsPerSecond: config.FLOTILLA_EDGE_STREAM_BITS_PER_SECOND,
+        },
+        recordings: {
+          ...common,
+          directory: config.FLOTILLA_EDGE_RECORDINGS_DIR,
+          maxRecordings: config.FLOTILLA_EDGE_RECORDINGS,
+          maxTracks: config.FLOTILLA_EDGE_RECORDING_TRACKS,
+          minFreeBytes: config.FLOTILLA_EDGE_RECORDINGS_MIN_FREE_BYTES,
+          idleMs: config.FLOTILLA_EDGE_RECORDING_IDLE_SECONDS * 1000,
+        },
         keys,
         log,
       }),

@@ -2,18 +2,8 @@ import { FlotillaError } from '@flotilla/contracts';
 import { EdgePeer, type ForwardedTrack } from '@flotilla/edge-peer';
 import type { Logger } from '@flotilla/runtime';
 import { BackOff } from './back-off.ts';
+import { finalCodes } from './final-codes.ts';
 import { IngestError } from './ingest-error.ts';
-
-/** Errors after which another attempt would fail in the same way. */
-const finalCodes: ReadonlySet<string> = new Set([
-  'BANNED',
-  'FORBIDDEN',
-  'MEDIA_UNSUPPORTED',
-  'NOT_IN_ROOM',
-  'ROOM_NOT_FOUND',
-  'SESSION_REVOKED',
-  'UNAUTHENTICATED',
-]);
 
 export interface RoomLinkOptions {
   /** URL of a signaling gateway. */

@@ -33,3 +33,20 @@ export async function startCamera(port: number): Promise<Child> {
   await camera.line(/camera ready/);
   return camera;
 }
+
+/** An encoder of FFmpeg that sends H.264 and Opus over RTP, in which a flash and a beep start together every second. */
+export function startFlashes({ video, audio }: Pick<RtpTarget, 'video' | 'audio'>): Child {
+  const isOn = String.raw`lt(mod(t\,1)\,0.1)`;
+  const to = (port: number, payloadType: number): string[] => [
+    ...['-payload_type', String(payloadType), '-f', 'rtp'],
+    `rtp://127.0.0.1:${port}?pkt_size=1200`,
+  ];
+  return new Child('flashes', 'ffmpeg', [
+    ...['-hide_banner', '-loglevel', 'error', '-nostdin'],
+    ...['-re', '-f', 'lavfi', '-i', `color=black:s=320x240:r=30,drawbox=c=white:t=fill:enable='${isOn}'`],
+    ...['-re', '-f', 'lavfi', '-i', `aevalsrc='if(${isOn}\\,0.5*sin(2*PI*1000*t)\\,0)':s=48000:c=stereo`],
+    ...['-map', '0:v', '-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-profile:v', 'baseline'],
+    ...['-pix_fmt', 'yuv420p', '-g', '30', ...to(video, 96)],
+    ...['-map', '1:a', '-c:a', 'libopus', '-b:a', '64k', ...to(audio, 97)],
+  ]);
+}

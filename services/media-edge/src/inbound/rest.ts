@@ -1,4 +1,4 @@
-import { errorCatalogue, FlotillaError, firstIssue, RoomRef } from '@flotilla/contracts';
+import { errorCatalogue, FlotillaError, firstIssue } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import {
   type ArgumentsHost,
@@ -21,8 +21,7 @@ import type { Request, Response } from 'express';
 import { type IngestView, Ingests } from '../ingests.ts';
 import { IngestRequest } from '../ingest-request.ts';
 import { ApiKeyGuard, Scope } from './api-keys.ts';
-
-export const LOG = Symbol('log of the REST API');
+import { audit, LOG, requireJson, roomOf } from './requests.ts';
 
 /** Answers every failure with `{error: {code, message}}` and the status of its code. */
 @Catch()
@@ -48,14 +47,7 @@ function fromHttp(error: unknown): FlotillaError | undefined {
   return new FlotillaError('BAD_PAYLOAD', error.message, { cause: error });
 }
 
-/** Throws ROOM_NOT_FOUND for what cannot be a room. */
-function roomOf(text: string): string {
-  const room = RoomRef.safeParse(text);
-  if (!room.success) throw new FlotillaError('ROOM_NOT_FOUND');
-  return room.data;
-}
-
-/** The REST API of the media edge, docs/media-edge.md. */
+/** The ingests in the REST API, docs/media-edge.md. */
 @Controller('/v1/rooms/:room/ingests')
 @UseGuards(ApiKeyGuard)
 export class IngestController {
@@ -72,11 +64,11 @@ export class IngestController {
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<IngestView> {
-    if (request.is('application/json') === false) throw new FlotillaError('UNSUPPORTED_MEDIA_TYPE');
+    requireJson(request);
     const parsed = IngestRequest.safeParse(body ?? {});
     if (!parsed.success) throw new FlotillaError('BAD_PAYLOAD', firstIssue(parsed.error));
     const ingest = await this.ingests.create(roomOf(room), parsed.data);
-    this.#audit(response, 'createIngest', ingest.id);
+    audit(this.log, response, { action: 'createIngest', ingest: ingest.id });
     return ingest;
   }
 
@@ -101,10 +93,6 @@ export class IngestController {
     @Res({ passthrough: true }) response: Response,
   ): void {
     this.ingests.delete(roomOf(room), id);
-    this.#audit(response, 'deleteIngest', id);
-  }
-
-  #audit({ locals }: Response, action: string, ingest: string): void {
-    this.log.info({ audit: true, key: locals['apiKey'] as string | undefined, action, ingest }, 'REST write');
+    audit(this.log, response, { action: 'deleteIngest', ingest: id });
   }
 }
