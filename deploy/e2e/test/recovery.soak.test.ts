@@ -69,6 +69,27 @@ describe('an SFU node stops during a call of three', { timeout: 180_000 }, () =>
     expect(moves.filter(({ ms }) => ms !== undefined).length).toBeGreaterThan(0);
   });
 
+  test('when it is killed while its participants are migrated, they find each other on other nodes', async () => {
+    const killed = (await pages[0]!.room()).nodeId!;
+    const { id } = await pages[0]!.room();
+    const node = fleet.processes.get(killed)!;
+    for (const page of pages) await page.takeFrameGaps();
+    node.signal('SIGTERM');
+    await waitFor('a migration has begun', async () => {
+      const { body } = await fleet.api.request('GET', '/v1/topology');
+      const { vertices } = body as { vertices: { kind: string; roomId?: string; end?: string }[] };
+      const migrations = vertices.filter((each) => each.kind === 'migration' && each.roomId === id);
+      if (!migrations.some(({ end }) => end === undefined)) notYet(`migrations: ${JSON.stringify(migrations)}`);
+    });
+    const pids = [...mediaWorkersOf(node.process.pid!), node.process.pid!];
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    await allTogether();
+    await assignmentsSettle(killed);
+    const gaps = (await Promise.all(pages.map((page) => page.takeFrameGaps()))).flat().map(({ longest }) => longest);
+    console.log(`killed during migrations: longest gap between frames ${Math.round(Math.max(...gaps))} ms`);
+    await fleet.startAgain(killed);
+  });
+
   test('when it is killed its participants are reassigned to other nodes and keep their ids', async () => {
     const killed = (await pages[0]!.room()).nodeId!;
     const before = await Promise.all(pages.map((page) => page.room()));
