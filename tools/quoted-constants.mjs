@@ -23,6 +23,7 @@ const sources = [
   'libs/client/src/sfu/first-media.ts',
   'libs/contracts/src/commands.ts',
   'libs/contracts/src/migration.ts',
+  'libs/contracts/src/operations.ts',
   'libs/contracts/src/quality.ts',
   'libs/contracts/src/token.ts',
   'libs/data-channel/src/frames/limits.ts',

@@ -1,3 +1,4 @@
+import { Announcement } from './announcement.ts';
 import { LiveCalls, type CallOptions } from './calls/live-calls.ts';
 import { type Request, Requests } from './calls/requests.ts';
 import { type Driver, lasting } from './drivers/driver.ts';
@@ -80,13 +81,19 @@ export async function runExperiment(
       };
     } else if (!signal.aborted) {
       recorder.event('experiment', `begins: ${inWords(experiment)}`);
-      await recorder.phase('during', () =>
-        driver.carryOut(experiment, {
-          event: (what) => recorder.event('fleet', what),
-          signal,
-          nodeInUse: () => participants[0]!.nodeId(),
-        }),
-      );
+      const announcement = new Announcement(driver.urls.api, experiment);
+      await announcement.begin((what) => recorder.event('fleet', what));
+      try {
+        await recorder.phase('during', () =>
+          driver.carryOut(experiment, {
+            event: (what) => recorder.event('fleet', what),
+            signal,
+            nodeInUse: () => participants[0]!.nodeId(),
+          }),
+        );
+      } finally {
+        await announcement.end();
+      }
       recorder.event('experiment', 'the fault is over');
       if (!signal.aborted) await recorder.phase('after', () => lasting(experiment.recoveryMs, signal));
     }

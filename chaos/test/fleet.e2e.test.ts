@@ -2,6 +2,7 @@ import { readFileSync, rmSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { endTransports } from '@flotilla/light-peer';
+import { notYet, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FleetDriver } from '../src/drivers/fleet/fleet-driver.ts';
 import { type Experiment, experiments, lasting } from '../src/manifests/experiment.ts';
@@ -33,7 +34,17 @@ describe('an experiment on a fleet of processes, under calls of light peers', ()
     runExperiment(experiment, driver, { beforeMs: 1500, rooms: 1 });
 
   test('an SFU worker is killed: media is lost and comes back, the process is started again, and the report says so', async () => {
-    const result = await run(short('kill-sfu', 5000));
+    const running = run(short('kill-sfu', 5000));
+    const announced = async (): Promise<unknown> =>
+      ((await driver.urls.api.request('GET', '/v1/operations')).body as { experiments: unknown }).experiments;
+    await waitFor(
+      'the experiment is announced',
+      async () => ((await announced()) as unknown[]).length === 1 || notYet('it is not'),
+      { timeoutMs: 60_000 },
+    );
+    expect(await announced()).toMatchObject([{ name: 'kill-sfu', by: 'API key operator' }]);
+    const result = await running;
+    expect(await announced()).toEqual([]);
     const what = result.events.map((event) => event.what);
     expect(what.join('\n')).toMatch(/nd_\d killed \(SIGKILL\)[^]*its media was lost[^]*the fault is over/);
     expect(what.join('\n')).toMatch(/nd_\d started again/);

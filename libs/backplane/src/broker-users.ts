@@ -65,7 +65,8 @@ export const brokerUses = {
       ...(['migrations.reassignLost', 'migrations.of', 'migrations.running', 'history.report'] as const),
       ...(['nodes.list', 'nodes.repair', 'nodes.remove', 'relays.list', 'relays.remove', 'topology'] as const),
       ...(['snapshots.lock', 'snapshots.renew', 'snapshots.unlock'] as const),
-      ...(['snapshots.read', 'snapshots.write', 'canary.read', 'canary.order'] as const),
+      ...(['snapshots.read', 'snapshots.write', 'canary.read', 'canary.order', 'pulse'] as const),
+      ...(['operations.scalings', 'operations.announce', 'operations.end', 'operations.experiments'] as const),
     ],
   },
   sfu: {
@@ -94,6 +95,7 @@ export const brokerUses = {
       ...(['nodes.list', 'migrations.running'] as const),
       ...(['leases.acquire', 'leases.renew', 'leases.release', 'history.recent'] as const),
       ...(['canary.read', 'canary.write', 'canary.remove'] as const),
+      ...(['operations.recordScaling', 'operations.scalings'] as const),
     ],
   },
 } as const satisfies Record<string, BrokerUse>;

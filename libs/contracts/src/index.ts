@@ -17,6 +17,7 @@ export * from './named-schemas.ts';
 export * from './negotiation.ts';
 export * from './newer.ts';
 export * from './node.ts';
+export * from './operations.ts';
 export * from './quality.ts';
 export * from './drill.ts';
 export * from './request-grants.ts';

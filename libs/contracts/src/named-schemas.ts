@@ -3,6 +3,7 @@
  * each name, so a name is part of the contract.
  */
 import type { z } from 'zod';
+import { ApiScope } from './api-scope.ts';
 import {
   Canary,
   CanaryComparison,
@@ -52,9 +53,18 @@ import {
   TransportParameters,
 } from './media.ts';
 import { MetadataSession, TopicInfo, TopicMode, TopicName, TopicSelection } from './metadata.ts';
-import { Migration, MigrationEnd, MigrationReason, MigrationStep } from './migration.ts';
+import { Migration, MigrationEnd, MigrationReason, MigrationRecord, MigrationStep } from './migration.ts';
 import { Negotiation, NegotiationEvent, NegotiationState, PeerStream } from './negotiation.ts';
 import { DrainProgress, NodeLoad, NodeState, NodeSummary, WorkerLoad } from './node.ts';
+import {
+  AnnounceExperiment,
+  ApiKeyInfo,
+  ExperimentName,
+  Operations,
+  RunningExperiment,
+  ScalingCause,
+  ScalingRecord,
+} from './operations.ts';
 import { NodeQuality, QualityGroup } from './quality.ts';
 import {
   Ban,
@@ -98,6 +108,7 @@ import {
   MigrationVertex,
   NegotiationVertex,
   NodeVertex,
+  OpenBreaker,
   RoomVertex,
   SessionMedia,
   SessionVertex,
@@ -108,6 +119,9 @@ import {
 
 export const namedSchemas: Readonly<Record<string, z.ZodType>> = {
   Address,
+  AnnounceExperiment,
+  ApiKeyInfo,
+  ApiScope,
   Ban,
   BanCursor,
   BanList,
@@ -133,6 +147,7 @@ export const namedSchemas: Readonly<Record<string, z.ZodType>> = {
   DtlsParameters,
   ErrorBody,
   ErrorCode,
+  ExperimentName,
   GatewayId,
   GatewayVertex,
   Grant,
@@ -156,6 +171,7 @@ export const namedSchemas: Readonly<Record<string, z.ZodType>> = {
   MigrationEnd,
   MigrationId,
   MigrationReason,
+  MigrationRecord,
   MigrationStep,
   MigrationVertex,
   Negotiation,
@@ -171,6 +187,8 @@ export const namedSchemas: Readonly<Record<string, z.ZodType>> = {
   NodeSummary,
   NodeVertex,
   Offset,
+  OpenBreaker,
+  Operations,
   Participant,
   ParticipantConnection,
   ParticipantCursor,
@@ -203,6 +221,9 @@ export const namedSchemas: Readonly<Record<string, z.ZodType>> = {
   RtpHeaderExtension,
   RtpHeaderExtensionParameters,
   RtpParameters,
+  RunningExperiment,
+  ScalingCause,
+  ScalingRecord,
   SessionId,
   SessionMedia,
   SessionVertex,

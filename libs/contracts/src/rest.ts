@@ -8,6 +8,7 @@ import { NodeId, ParticipantId, RoomName, RoomRef, SessionId, Subject, UserId } 
 import { DrainSeconds, NodeSummary, ReportedNodeState } from './node.ts';
 import { Migration } from './migration.ts';
 import { Drill, DrillStarted } from './drill.ts';
+import { AnnounceExperiment, ApiKeyInfo, ExperimentName, Operations, RunningExperiment } from './operations.ts';
 import { DisplayName, Participant, ParticipantCursor, Room, RoomSettings, Timestamp } from './room.ts';
 import { maxTokenSeconds, RoomClaim } from './token.ts';
 import { Topology } from './topology.ts';
@@ -467,6 +468,48 @@ export const restRoutes = {
     reply: Topology,
     textReply: mermaidType,
     errors: ['BAD_PAYLOAD'],
+  },
+  getOperations: {
+    method: 'get',
+    path: '/v1/operations',
+    scope: 'read',
+    wholeFleet: true,
+    summary:
+      'Get the state of the fleet for operators: SFU nodes with their versions, migrations, open circuit breakers, the canary, decisions on the number of nodes, and running chaos experiments.',
+    status: 200,
+    reply: Operations,
+    errors: [],
+  },
+  getApiKey: {
+    method: 'get',
+    path: '/v1/api-key',
+    scope: 'read',
+    summary: 'Get the name and the scopes of the API key of this request.',
+    status: 200,
+    reply: ApiKeyInfo,
+    errors: [],
+  },
+  announceExperiment: {
+    method: 'post',
+    path: '/v1/experiments',
+    scope: 'faults',
+    wholeFleet: true,
+    summary:
+      'Announce a chaos experiment, so that operators see that it runs. It starts no failure. Replaces an announcement of the same name.',
+    body: AnnounceExperiment,
+    status: 201,
+    reply: RunningExperiment,
+    errors: ['BAD_PAYLOAD'],
+  },
+  endExperiment: {
+    method: 'delete',
+    path: '/v1/experiments/{experiment}',
+    scope: 'faults',
+    wholeFleet: true,
+    summary: 'Remove the announcement of a chaos experiment. Also succeeds when there is none.',
+    params: z.object({ experiment: ExperimentName }),
+    status: 204,
+    errors: ['NOT_FOUND'],
   },
 } as const satisfies Record<string, Route>;
 

@@ -5,6 +5,7 @@ import type { MigrationHistory } from './history.ts';
 import type { LeaseStore } from './lease-store.ts';
 import type { MigrationStore } from './migration-store.ts';
 import type { NodeStore } from './node-store.ts';
+import type { OperationsStore } from './operations-store.ts';
 import type { RelayStore } from './relay-store.ts';
 import type { RoomStore } from './room-store.ts';
 import type { SessionStore } from './session-store.ts';
@@ -16,6 +17,7 @@ export * from './canary-store.ts';
 export * from './lease-store.ts';
 export * from './migration-store.ts';
 export * from './node-store.ts';
+export * from './operations-store.ts';
 export * from './relay-store.ts';
 export * from './room-store.ts';
 export * from './session-store.ts';
@@ -37,6 +39,7 @@ export interface Store {
   readonly relays: RelayStore;
   readonly breakers: BreakerStore;
   readonly canary: CanaryStore;
+  readonly operations: OperationsStore;
   readonly snapshots: SnapshotStore;
   /** The whole fleet as a graph. Of the sessions, those that are connected or may resume. */
   topology(): Promise<Topology>;

@@ -1,5 +1,5 @@
 import { RedisLink } from '@flotilla/bus';
-import { type Canary, newId, participantIdOf } from '@flotilla/contracts';
+import { type Canary, keptScalings, newId, participantIdOf, type ScalingRecord } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { cameraOf, joinAs, newcomer, nodeReport, roomRecord, testBrokers, uniqueName } from '@flotilla/testkit';
 import { Redis } from 'ioredis';
@@ -54,6 +54,10 @@ const canaryRecord: Canary = {
   decision: { at: 1, by: 'start', reasons: [] },
   comparisons: [],
 };
+const scaling = (at: number): ScalingRecord => ({
+  ...{ at, nodes: 3, cause: 'sessions', sessions: 210, expectedSessions: 230, cpu: 1.2 },
+});
+const experiment = { name: 'kill-sfu', summary: 'kills an SFU node', by: 'ops', startedAt: 1, endsAt: 60_001 };
 const breaker = { caller: 'gateway', target: 'nd_a', state: 'open', since: 1 } as const;
 
 type Run = (store: RedisStore) => Promise<unknown>;
@@ -201,6 +205,19 @@ const cases: Partial<Record<ScriptName, { readonly before?: Run; readonly run: R
       await redis.hset(`${namespaceNow}:breakers`, 'ended', '1 []');
     },
     run: (store) => store.breakers.report('p', [breaker]),
+  },
+  recordScaling: {
+    before: async (store) => {
+      for (let at = 1; at <= keptScalings; at++) await store.operations.recordScaling(scaling(at));
+    },
+    run: (store) => store.operations.recordScaling(scaling(keptScalings + 1)),
+  },
+  announceExperiment: {
+    before: async (store) => {
+      await store.operations.announce({ ...experiment, name: 'other' });
+      await redis.hset(`${namespaceNow}:experiments`, 'over', '1 {}');
+    },
+    run: (store) => store.operations.announce(experiment),
   },
   acquireLease: { run: (store) => store.leases.acquire('l', 'h', 10_000) },
 };

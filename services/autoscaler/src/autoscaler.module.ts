@@ -15,6 +15,7 @@ import type { Workload } from './kubernetes/api.ts';
 import { Leadership } from './leadership.ts';
 import { MigrationDispatcher } from './migration-dispatcher.ts';
 import { pingNode, LivenessProbe } from './liveness-probe.ts';
+import { ScalingRecords } from './scaling/records.ts';
 import { decideEveryMs, Scaler } from './scaling/scaler.ts';
 import type { ScalingSettings } from './scaling/settings.ts';
 
@@ -101,6 +102,7 @@ class AutoscalerLifecycle implements OnApplicationBootstrap, OnApplicationShutdo
     this.#scaler = new Scaler({
       nodes: store.nodes,
       settings,
+      records: new ScalingRecords(store.operations, log),
       target: this.#kubernetes,
       leads: () => (this.#kubernetes ?? leadership).leads,
       isFrozen: () => this.#autoscaler.isFrozen,

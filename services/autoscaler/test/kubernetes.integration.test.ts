@@ -1,8 +1,10 @@
+import { memoryBackplane } from '@flotilla/backplane';
 import { createLogger } from '@flotilla/runtime';
 import { ControlPlane, hasKubernetes, notYet, waitFor } from '@flotilla/testkit';
 import { type CoreV1Event, PatchStrategy, setHeaderOptions, type V1Deployment } from '@kubernetes/client-node';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { KubernetesScaling } from '../src/kubernetes/kubernetes-scaling.ts';
+import { ScalingRecords } from '../src/scaling/records.ts';
 import { decideEveryMs, Scaler } from '../src/scaling/scaler.ts';
 import { scalingSettings } from '../src/scaling/settings.ts';
 import { PodFleet } from './kubernetes/fleet.ts';
@@ -32,6 +34,7 @@ class Instance {
     target: this.kubernetes,
     leads: () => this.kubernetes.leads,
     isFrozen: () => false,
+    records: new ScalingRecords(memoryBackplane(log).store.operations, log),
     log,
   });
   readonly #timer = setInterval(() => void this.scaler.decide(), decideEveryMs);

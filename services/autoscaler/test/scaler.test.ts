@@ -1,8 +1,9 @@
-import type { NodeView } from '@flotilla/contracts';
+import type { NodeView, ScalingRecord } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { nodeReport } from '@flotilla/testkit';
 import { describe, expect, test } from 'vitest';
 import type { ScalingDecision } from '../src/scaling/decision.ts';
+import { ScalingRecords } from '../src/scaling/records.ts';
 import { type ScaleTarget, Scaler } from '../src/scaling/scaler.ts';
 import { scalingSettings as settings } from '../src/scaling/settings.ts';
 
@@ -33,13 +34,23 @@ function stage() {
   };
   const target = new Target();
   const clock = { now: 0 };
-  const scaler = new Scaler({
-    ...{ nodes: { list }, settings, target, log },
-    leads: () => fleet.leads,
-    isFrozen: () => fleet.isFrozen,
-    now: () => clock.now,
-  });
-  return { fleet, target, clock, scaler };
+  const history: ScalingRecord[] = [];
+  const store = {
+    isDown: false,
+    recordScaling: async (record: ScalingRecord): Promise<void> => {
+      if (store.isDown) throw new Error('Redis does not answer');
+      history.unshift(record);
+    },
+    scalings: async () => history,
+  };
+  const newScaler = () =>
+    new Scaler({
+      ...{ nodes: { list }, settings, target, log, records: new ScalingRecords(store, log) },
+      leads: () => fleet.leads,
+      isFrozen: () => fleet.isFrozen,
+      now: () => clock.now,
+    });
+  return { fleet, target, clock, history, store, newScaler, scaler: newScaler() };
 }
 
 describe('the scaler', () => {
@@ -94,5 +105,38 @@ describe('the scaler', () => {
     target.failure = undefined;
     await scaler.decide();
     expect(target.applied).toEqual([2]);
+  });
+
+  test('records the decisions that differ from the one before, with their causes', async () => {
+    const { fleet, clock, history, scaler } = stage();
+    for (; clock.now < 2000; clock.now += 500) await scaler.decide();
+    fleet.reserved = 400;
+    for (; clock.now < 4000; clock.now += 500) await scaler.decide();
+    expect(
+      history.map(({ before, nodes, cause, sessions, replicas }) => ({ before, nodes, cause, sessions, replicas })),
+    ).toEqual([
+      { before: 2, nodes: settings.max, cause: 'maximum', sessions: 400, replicas: 2 },
+      { before: undefined, nodes: 2, cause: 'minimum', sessions: 0, replicas: 2 },
+    ]);
+  });
+
+  test('a new leader does not repeat the last decision, and records none while another one leads', async () => {
+    const { fleet, history, scaler, newScaler } = stage();
+    await scaler.decide();
+    await newScaler().decide();
+    fleet.leads = false;
+    fleet.reserved = 400;
+    await newScaler().decide();
+    expect(history).toHaveLength(1);
+  });
+
+  test('scales although the decision cannot be recorded, and records it later', async () => {
+    const { target, history, store, scaler } = stage();
+    store.isDown = true;
+    await scaler.decide();
+    expect(target.applied).toEqual([2]);
+    store.isDown = false;
+    await scaler.decide();
+    expect(history).toMatchObject([{ nodes: 2, cause: 'minimum' }]);
   });
 });

@@ -21,6 +21,7 @@ import { Migrations } from './migrations/migrations.ts';
 import { Canary } from './canary.ts';
 import { shadowEmptySeconds } from './mirror/shadow.ts';
 import { Nodes } from './nodes.ts';
+import { Operations } from './operations.ts';
 import { Drills } from './drills.ts';
 import { Revocations } from './revocations.ts';
 import { Rooms } from './rooms.ts';
@@ -61,6 +62,7 @@ export class RoomRegistryModule implements NestModule {
         { provide: Nodes, useValue: nodes },
         { provide: Canary, useValue: new Canary(backplane.store.canary, log) },
         { provide: Drills, useValue: drills },
+        { provide: Operations, useValue: new Operations(backplane.store, log) },
         { provide: Revocations, useValue: new Revocations(backplane.store.sessions) },
         { provide: TokenIssuer, useValue: new TokenIssuer(tokenSettings(config)) },
         { provide: REST_SETTINGS, useValue: rest },

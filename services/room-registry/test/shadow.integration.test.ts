@@ -126,6 +126,9 @@ describe('a shadow release on the brokers of production', () => {
         bannedUser: `banned-${index}`,
         node: 'nd_a',
         nodeId: 'nd_a',
+        name: 'kill-sfu',
+        summary: 'kills an SFU node',
+        experiment: 'kill-sfu',
       };
       await Promise.all([addRoom(real, names), addRoom(own, names)]);
       return names;

@@ -55,6 +55,8 @@ test('a key of a tenant is refused what concerns the whole fleet', async () => {
     ['GET', '/v1/topology'],
     ['POST', '/v1/nodes/nd_a/drain'],
     ['GET', '/v1/canary'],
+    ['GET', '/v1/operations'],
+    ['POST', '/v1/experiments'],
     ['POST', '/v1/canary/evacuate'],
     ['POST', '/v1/drills'],
     ['POST', '/v1/tokens/revoke'],

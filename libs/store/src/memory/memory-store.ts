@@ -8,6 +8,7 @@ import { MemoryHistory } from './history.ts';
 import { MemoryLeases } from './leases.ts';
 import { MemoryMigrations } from './migrations.ts';
 import { MemoryNodes } from './nodes.ts';
+import { MemoryOperations } from './operations.ts';
 import { MemoryRelays } from './relays.ts';
 import { MemoryRooms } from './rooms.ts';
 import { MemorySessions } from './sessions.ts';
@@ -25,6 +26,7 @@ export class MemoryStore implements Store {
   readonly relays: MemoryRelays;
   readonly breakers: MemoryBreakers;
   readonly canary: MemoryCanary;
+  readonly operations: MemoryOperations;
   readonly snapshots: MemorySnapshots;
 
   constructor(
@@ -40,6 +42,7 @@ export class MemoryStore implements Store {
     this.sessions = new MemorySessions(shared);
     this.leases = new MemoryLeases(now);
     this.breakers = new MemoryBreakers(now);
+    this.operations = new MemoryOperations(now);
     this.snapshots = new MemorySnapshots(now);
     this.migrations = new MemoryMigrations(shared, this.leases);
   }

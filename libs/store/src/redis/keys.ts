@@ -97,6 +97,10 @@ const templates = {
    * out. `stable`, `previous`, `candidate`, `share`, `excluded`: what placement reads.
    */
   canary: 'canary',
+  /** Sorted set: ScalingRecord as JSON -> when it was made, ms; of the newest. */
+  scalings: 'scalings',
+  /** Hash: name -> `<end, ms> <RunningExperiment as JSON>`. Expires. */
+  experiments: 'experiments',
   /** Hash: version, begin of its build (ms) and text of a snapshot. Expires. */
   snapshot: 'snapshot:%1',
   /** String that expires: who builds the snapshot. */
@@ -143,6 +147,7 @@ const fleetKeys = [
   'gateways',
   'leaseTerms',
   'canary',
+  'scalings',
   'history',
   'historyOrder',
 ] as const satisfies readonly (keyof Templates)[];

@@ -11,6 +11,7 @@ import { lastingKeys } from './lasting-keys.ts';
 import { RedisLeases } from './leases.ts';
 import { RedisMigrations } from './migrations.ts';
 import { RedisNodes } from './nodes.ts';
+import { RedisOperations } from './operations.ts';
 import { RedisRelays } from './relays.ts';
 import { RedisRooms } from './rooms.ts';
 import { luaOf, ScriptClient } from './script-client.ts';
@@ -32,6 +33,7 @@ export class RedisStore implements Store {
   readonly relays: RedisRelays;
   readonly breakers: RedisBreakers;
   readonly canary: RedisCanary;
+  readonly operations: RedisOperations;
   readonly snapshots: RedisSnapshots;
   readonly #link: RedisLink;
   readonly #namespace: string;
@@ -51,6 +53,7 @@ export class RedisStore implements Store {
     this.relays = new RedisRelays(client, keys);
     this.breakers = new RedisBreakers(client);
     this.canary = new RedisCanary(client, keys);
+    this.operations = new RedisOperations(client, keys);
     this.snapshots = new RedisSnapshots(client);
     this.#topology = new RedisTopology(client, keys, this);
   }

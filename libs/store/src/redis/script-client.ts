@@ -6,7 +6,7 @@ import {
   redisOp,
   refusalOf,
 } from '@flotilla/bus/events';
-import { FlotillaError, keptMigrations } from '@flotilla/contracts';
+import { FlotillaError, keptMigrations, keptScalings, maxExperiments } from '@flotilla/contracts';
 import { type Redis, ReplyError } from 'ioredis';
 import type { z } from 'zod';
 import {
@@ -35,9 +35,11 @@ const constants: Readonly<Record<string, string | number>> = {
   keptMessagesPerUser,
   keptMigrations,
   keptReports,
+  keptScalings,
   maxBans,
   maxExaminedHosts,
   maxExaminedNodes,
+  maxExperiments,
   maxSessionsPerUser,
   maxStreamBytes,
   maxStreamLength,

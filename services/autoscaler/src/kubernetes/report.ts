@@ -1,6 +1,7 @@
+import type { ScalingCause } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { V1Deployment } from '@kubernetes/client-node';
-import type { ScalingCause, ScalingDecision, ScalingTarget } from '../scaling/decision.ts';
+import type { ScalingDecision, ScalingTarget } from '../scaling/decision.ts';
 import type { KubernetesApi } from './api.ts';
 import type { Reconciliation } from './reconcile.ts';
 

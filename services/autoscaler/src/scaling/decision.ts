@@ -1,3 +1,4 @@
+import type { ScalingCause } from '@flotilla/contracts';
 import type { Demand } from './demand.ts';
 import type { ScalingSettings } from './settings.ts';
 
@@ -12,9 +13,6 @@ export interface ScalingMemory {
 }
 
 export const emptyScalingMemory: ScalingMemory = { since: undefined, samples: [], required: [] };
-
-/** What determined a number: the demand, a bound, or an earlier demand within the stabilisation window. */
-export type ScalingCause = 'sessions' | 'cpu' | 'minimum' | 'maximum' | 'stabilization' | 'unknown';
 
 export interface ScalingTarget {
   /** The number of nodes that take participants. */

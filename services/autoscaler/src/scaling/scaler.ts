@@ -9,6 +9,7 @@ import {
   type ScalingTarget,
 } from './decision.ts';
 import { type Demand, demandOf } from './demand.ts';
+import type { ScalingRecords } from './records.ts';
 import type { ScalingSettings } from './settings.ts';
 
 export const decideEveryMs = 500;
@@ -37,6 +38,7 @@ export interface ScaleTarget {
 export interface ScalerParts {
   readonly nodes: Pick<NodeStore, 'list'>;
   readonly settings: ScalingSettings;
+  readonly records: Pick<ScalingRecords, 'decided' | 'retire'>;
   /** Without one, the number is only exported. */
   readonly target: ScaleTarget | undefined;
   /** Whether this instance carries decisions out, or would do so with a target. */
@@ -111,7 +113,15 @@ export class Scaler {
     const decision = decide(demand, target?.replicas, this.#memory, settings, this.#now());
     this.#memory = decision.memory;
     this.#publish(demand, decision);
+    await this.#record(demand, decision);
     await target?.apply(decision, nodes);
+  }
+
+  /** The decisions of the instance that leads are those that are carried out. */
+  async #record(demand: Demand, decision: ScalingDecision): Promise<void> {
+    const { records, leads, target } = this.parts;
+    if (leads()) await records.decided(demand, decision, target?.replicas);
+    else records.retire();
   }
 
   #publish({ sessions, cpu }: Demand, { nodes, cause, growth, expectedSessions }: ScalingDecision): void {

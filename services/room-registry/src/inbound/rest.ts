@@ -1,11 +1,15 @@
 import { type ApiKey, TokenIssuer } from '@flotilla/auth';
 import {
   adminGrantScopes,
+  AnnounceExperiment,
+  type ApiKeyInfo,
+  ApiScope,
   type BanList,
   type Canary as CanaryState,
   CreateRoom,
   DrainNode,
   errorCatalogue,
+  ExperimentName,
   FlotillaError,
   firstIssue,
   GetTopology,
@@ -25,6 +29,7 @@ import {
   NodeId,
   type NodeStateChange,
   type NodeSummary,
+  type Operations as OperationsState,
   ParticipantId,
   type ParticipantList,
   Drill,
@@ -36,6 +41,7 @@ import {
   type Room,
   RoomRef,
   type RoomSummary,
+  type RunningExperiment,
   SessionId,
   tenantOfRoom,
   UserId,
@@ -70,6 +76,7 @@ import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import { Canary } from '../canary.ts';
 import { Nodes } from '../nodes.ts';
+import { Operations } from '../operations.ts';
 import { Migrations } from '../migrations/migrations.ts';
 import { Drills } from '../drills.ts';
 import { Revocations } from '../revocations.ts';
@@ -180,6 +187,7 @@ export class RestController {
     @Inject(Revocations) private readonly revocations: Revocations,
     @Inject(TokenIssuer) private readonly tokens: TokenIssuer,
     @Inject(TopologySnapshot) private readonly snapshot: TopologySnapshot,
+    @Inject(Operations) private readonly operations: Operations,
   ) {}
 
   @Post(restRoutes.createRoom.path)
@@ -391,6 +399,35 @@ export class RestController {
     response.vary('Accept');
     markAge(response, snapshot);
     response.type(format === 'json' ? 'json' : mermaidType).send(snapshot.text);
+  }
+
+  @Get(restRoutes.getOperations.path)
+  getOperations(): Promise<OperationsState> {
+    return this.operations.state();
+  }
+
+  /** Sent as it is, so that it is not kept for other keys. */
+  @Get(restRoutes.getApiKey.path)
+  getApiKey(@Res() response: Response): void {
+    const key = apiKeyOf(response);
+    const info: ApiKeyInfo = key ? { name: key.name, scopes: [...key.scopes] } : { scopes: [...ApiScope.options] };
+    response.json(info);
+  }
+
+  @Post(restRoutes.announceExperiment.path)
+  announceExperiment(
+    @Body(new Parsed(AnnounceExperiment)) body: z.output<typeof AnnounceExperiment>,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<RunningExperiment> {
+    return this.operations.announce(body, byKey(response));
+  }
+
+  @Delete('/v1/experiments/:experiment')
+  @HttpCode(204)
+  endExperiment(
+    @Param('experiment', new PathParameter(ExperimentName, 'NOT_FOUND')) experiment: string,
+  ): Promise<void> {
+    return this.operations.end(experiment);
   }
 
   @Get('/v1/openapi.json')

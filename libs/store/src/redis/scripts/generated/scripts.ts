@@ -4,6 +4,7 @@ import { z } from 'zod';
 
 export interface ScriptArguments {
   acquireLease: { name: string | number; holder: string | number; ms: string | number };
+  announceExperiment: { name: string | number; record: string | number; ms: string | number };
   beginMigration: { roomId: string | number; participantId: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; deadline: string | number; fromNode: string | number; toNode: string | number; random1: string | number; random2: string | number; draw: string | number; term: string | number };
   closeSession: { sessionId: string | number; reason: string | number; resumeHash: string | number; expiredOnly: string | number; revokedEvent: string | number; trace: string | number };
   commitMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; endedAt: string | number; trace: string | number };
@@ -25,6 +26,7 @@ export interface ScriptArguments {
   linkRelay: { roomId: string | number; participantId: string | number; relayId: string | number };
   listBans: { roomId: string | number; from: string | number; skip: string | number; limit: string | number };
   listBreakers: {  };
+  listExperiments: {  };
   listNodes: {  };
   listRelays: {  };
   lockSnapshot: { name: string | number; holder: string | number; ms: string | number };
@@ -38,6 +40,7 @@ export interface ScriptArguments {
   readSnapshot: { name: string | number; known: string | number };
   reassign: { roomId: string | number; participantId: string | number; excludeNodes: string | number; fromNode: string | number; toNode: string | number; random1: string | number; random2: string | number; draw: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; lostAfterMs: string | number; term: string | number; trace: string | number };
   reattachSessions: { gatewayId: string | number; sessionIds: readonly string[] };
+  recordScaling: { at: string | number; record: string | number };
   refreshSession: { sessionId: string | number; resumeHash: string | number; tokenId: string | number; tokenSeconds: string | number; issuedAt: string | number; room: string | number; grants: string | number; trace: string | number; claims: readonly string[] };
   releaseLease: { name: string | number; holder: string | number };
   removeCanary: { term: string | number };
@@ -658,6 +661,30 @@ stage('HSET', key.leaseTerms(), name, string.format('%d', term))
 commit()
 return term`,
   },
+  announceExperiment: {
+    args: ["name","record","ms"],
+    result: z.number(),
+    lua: `${include.time}
+${include.transaction}
+local now = now_ms()
+local known, others = redis.call('HGETALL', key.experiments()), 0
+local ends_at = now + tonumber(ms)
+local last = ends_at
+for index = 1, #known, 2 do
+  local until_ms = tonumber(string.match(known[index + 1], '^(%d+) '))
+  if not until_ms or until_ms <= now then
+    stage('HDEL', key.experiments(), known[index])
+  elseif known[index] ~= name then
+    others = others + 1
+    last = math.max(last, until_ms)
+  end
+end
+if others >= maxExperiments then return 0 end
+stage('HSET', key.experiments(), name, string.format('%d ', ends_at) .. record)
+stage('EXPIRE', key.experiments(), math.ceil((last - now) / 1000))
+commit()
+return 1`,
+  },
   beginMigration: {
     args: ["roomId","participantId","migration","migrationId","startedAt","deadline","fromNode","toNode","random1","random2","draw","term"],
     result: z.union([z.enum(['NOT_IN_ROOM', 'MIGRATION_RUNNING', 'MIGRATION_NOT_ACTIVE', 'MEDIA_NOT_OPEN', 'NO_CAPACITY', 'STALE_TERM']), z.tuple([z.string(), z.string()])]),
@@ -1051,6 +1078,17 @@ for _, record in ipairs(redis.call('HVALS', key.breakers())) do
 end
 return found`,
   },
+  listExperiments: {
+    args: [],
+    result: z.array(z.string()),
+    lua: `${include.time}
+local now, found = now_ms(), {}
+for _, record in ipairs(redis.call('HVALS', key.experiments())) do
+  local until_ms, experiment = string.match(record, '^(%d+) (.*)$')
+  if until_ms and tonumber(until_ms) > now then found[#found + 1] = experiment end
+end
+return found`,
+  },
   listNodes: {
     args: [],
     result: z.tuple([z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string()]),
@@ -1289,6 +1327,17 @@ for _, id in ipairs(sessionIds) do
     stage('SADD', key.gatewaySessions(gatewayId), id)
     stage_connection(id, 'connected')
   end)
+end
+commit()`,
+  },
+  recordScaling: {
+    args: ["at","record"],
+    result: z.null(),
+    lua: `${include.transaction}
+local known = redis.call('ZRANGE', key.scalings(), 0, -1)
+stage('ZADD', key.scalings(), at, record)
+for index = 1, #known + 1 - keptScalings do
+  stage('ZREM', key.scalings(), known[index])
 end
 commit()`,
   },
