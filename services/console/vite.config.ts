@@ -8,6 +8,6 @@ export default defineConfig({
     emptyOutDir: true,
     target: 'es2022',
     sourcemap: true,
-    rolldownOptions: { input: ['web/index.html', 'web/topology.html'] },
+    rolldownOptions: { input: ['web/index.html', 'web/topology.html', 'web/operations.html'] },
   },
 });

@@ -288,6 +288,25 @@ describe('the chart', () => {
     }
   });
 
+  test('the console asks a Prometheus for the series of its namespace, or for those with other labels', () => {
+    const settings = (...values: string[]) => {
+      const pod = podOf(find(render(...values), 'Deployment', 'flotilla-console'));
+      return Object.entries(environmentOf(pod)).filter(([name]) => name.startsWith('FLOTILLA_PROMETHEUS'));
+    };
+    expect(settings()).toEqual([]);
+    const url = 'http://prometheus:9090';
+    expect(Object.fromEntries(settings(`console.prometheus.url=${url}`))).toEqual({
+      FLOTILLA_PROMETHEUS_URL: url,
+      FLOTILLA_PROMETHEUS_MATCHERS: expect.stringMatching(/^namespace="[a-z-]+"$/) as string,
+    });
+    expect(
+      Object.fromEntries(settings(`console.prometheus.url=${url}`, 'console.prometheus.matchers=fleet="a"')),
+    ).toEqual({
+      FLOTILLA_PROMETHEUS_URL: url,
+      FLOTILLA_PROMETHEUS_MATCHERS: 'fleet="a"',
+    });
+  });
+
   describe('the REST API over TLS', () => {
     const files = (objects: ReturnType<typeof render>, component: string) => {
       const pod = podOf(find(objects, 'Deployment', `flotilla-${component}`));

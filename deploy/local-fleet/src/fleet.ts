@@ -37,7 +37,10 @@ export interface Fleet {
   /** The REST APIs of all registries, in the order of their names. */
   readonly registryUrls: readonly string[];
   readonly gatewayUrls: readonly string[];
+  /** An API key with all scopes. */
   readonly apiKey: string;
+  /** An API key with the scope `read`. */
+  readonly readKey: string;
   readonly tokenSecret: string;
   readonly redisUrl: string;
   readonly amqpUrl: string;
@@ -81,6 +84,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
 
   const secret = process.env['FLOTILLA_TOKEN_SECRET'] ?? randomBytes(32).toString('base64url');
   const operator = newApiKey('operator', '*');
+  const reader = newApiKey('reader', ['read']);
   const guests = newApiKey('console', ['rooms', 'tokens']);
   const free = (count: number): Promise<number[]> => Promise.all(Array.from({ length: count }, () => freePort()));
   const [registryPorts, gatewayPorts] = [await free(registries), await free(gateways)];
@@ -157,7 +161,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
         start(`registry-${index + 1}`, 'registry', {
           FLOTILLA_REST_HOST: '127.0.0.1',
           FLOTILLA_REST_PORT: String(port),
-          FLOTILLA_API_KEYS: `${operator.entry},${guests.entry}`,
+          FLOTILLA_API_KEYS: `${operator.entry},${reader.entry},${guests.entry}`,
           // Benchmarks create thousands of rooms.
           FLOTILLA_API_REQUESTS_PER_SECOND: '10000',
         }),
@@ -190,6 +194,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     registryUrls,
     gatewayUrls,
     apiKey: operator.key,
+    readKey: reader.key,
     tokenSecret: secret,
     redisUrl: brokers.redisUrl,
     amqpUrl: brokers.amqpUrl,

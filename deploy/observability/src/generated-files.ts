@@ -1,5 +1,6 @@
 import { stringify } from 'yaml';
 import { alertmanagerConfig } from './alertmanager.ts';
+import { consoleObjectives } from './console-objectives.ts';
 import { dashboards } from './dashboards/index.ts';
 import { objectivesPage } from './objectives-page.ts';
 import { ruleGroups, type Scope, wholePrometheus } from './rules.ts';
@@ -30,4 +31,5 @@ export const generatedFiles = (): Record<string, string> => ({
   ),
   'charts/flotilla/files/prometheus-rules.yaml': yaml({ groups: ruleGroups(release) }),
   'docs/operations/objectives.md': objectivesPage(),
+  'services/console/src/generated/objectives.ts': consoleObjectives(),
 });

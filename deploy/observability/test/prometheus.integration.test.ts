@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { objectiveReader } from '@flotilla/console';
 import { Child, freePort } from '@flotilla/processes';
 import { httpAnswer, notYet, OtlpCollector, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -145,6 +146,19 @@ describe('a Prometheus that scrapes a fleet', () => {
     ...['command_backlog', 'stream_lag'],
   ])('records the level of %s', async (sli) => {
     expect(await hasSeries(`${recorded.level}{sli="${sli}"} >= 0`)).toBe(true);
+  });
+
+  test('has the burn rates and levels that the operations page of the console shows', async () => {
+    const reader = objectiveReader(
+      { FLOTILLA_PROMETHEUS_URL: prometheusUrl, FLOTILLA_PROMETHEUS_MATCHERS: '' },
+      { warn: () => undefined },
+    );
+    const { prometheus: state, objectives } = await reader.read();
+    expect(state).toBe('answered');
+    const found = (id: string) => objectives.find((each) => each.id === id);
+    expect(found('join_time')).toMatchObject({ burn: { '1h': expect.any(Number) as number } });
+    expect(found('sfu_worker_cpu')).toMatchObject({ value: expect.any(Number) as number });
+    expect(objectives.filter(({ firing }) => firing)).toEqual([]);
   });
 
   test('has series for every panel, but for what has not happened', async () => {

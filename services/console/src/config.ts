@@ -11,6 +11,24 @@ import {
 } from '@flotilla/runtime';
 import { z } from 'zod';
 
+/** Where the operations page has the figures of the objectives from. */
+export const prometheusConfig = z.object({
+  FLOTILLA_PROMETHEUS_URL: z
+    .url({ protocol: /^https?$/, error: 'https://HOST is expected' })
+    .refine((url) => !URL.canParse(url) || new URL(url).username === '', 'a user in the URL is not supported')
+    .optional()
+    .describe(
+      'URL of the Prometheus that has the rules of deploy/observability, such as http://prometheus:9090. The operations page shows their burn rates and alerts. Default: it shows none.',
+    ),
+  FLOTILLA_PROMETHEUS_MATCHERS: z
+    .string()
+    .regex(/^([a-zA-Z_]\w*="[^"\\\n]*"(,(?=[a-zA-Z_])|$))*$/, 'LABEL="VALUE",LABEL="VALUE" is expected')
+    .default('')
+    .describe(
+      'Labels of the series of this fleet there, such as namespace="calls", for a Prometheus with those of several. Default: all series count.',
+    ),
+});
+
 const settings = z.object({
   ...commonConfig.shape,
   ...servingConfig.shape,
@@ -36,6 +54,7 @@ const settings = z.object({
     .url({ protocol: /^(?:http|ws)s?$/, error: 'wss://HOST is expected' })
     .optional()
     .describe('URL of signaling for the pages, such as wss://calls.example. Default: the host that served the page.'),
+  ...prometheusConfig.shape,
 });
 
 export const consoleConfig = settings.superRefine(checkServerTls('console')).superRefine(checkRegistryTls);

@@ -2,10 +2,13 @@ import { fileURLToPath } from 'node:url';
 import { errorCatalogue, FlotillaError, firstIssue, type IssuedToken, RoomName } from '@flotilla/contracts';
 import { CallRefused } from '@flotilla/resilience';
 import { bearerTokenOf } from '@flotilla/runtime';
-import { Body, Controller, type DynamicModule, Headers, Inject, Module, Post, Res } from '@nestjs/common';
+import { Body, Controller, type DynamicModule, Get, Headers, Inject, Module, Post, Res } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Response } from 'express';
 import { z } from 'zod';
+import type { ObjectiveReader } from './operations/objective-figures.ts';
+import { Order } from './operations/orders.ts';
+import type { OperationsView } from './operations/view.ts';
 import { RegistryClient } from './registry-client.ts';
 
 const EntryRequest = z.strictObject({ room: RoomName, name: z.string().trim().min(1).max(64) });
@@ -16,6 +19,8 @@ export interface ConsoleOptions {
   readonly registry: RegistryClient;
   /** Issues a join token for any room to every visitor. When false, users need a token. */
   readonly open: boolean;
+  /** The objectives that the operations page shows. */
+  readonly objectives: Pick<ObjectiveReader, 'read'>;
 }
 const OPTIONS = Symbol('console options');
 
@@ -40,6 +45,39 @@ class ConsoleController {
     return this.#answer(response, () => this.options.registry.issueFleetToken(key));
   }
 
+  /** What the operations page shows. Only a key that may read the fleet gets the objectives. */
+  @Get('operations')
+  async operations(
+    @Headers('authorization') authorization: string | undefined,
+    @Res() response: Response,
+  ): Promise<void> {
+    response.set('Cache-Control', 'no-store');
+    try {
+      const read = await this.options.registry.readOperations(bearerTokenOf(authorization));
+      const view: OperationsView = { ...read, objectives: await this.options.objectives.read() };
+      response.json(view);
+    } catch (error) {
+      refuse(response, error);
+    }
+  }
+
+  /** Gives an order with the key of the caller, which the registry checks. */
+  @Post('operations/orders')
+  async order(
+    @Headers('authorization') authorization: string | undefined,
+    @Body() body: unknown,
+    @Res() response: Response,
+  ): Promise<void> {
+    try {
+      const order = Order.safeParse(body);
+      if (!order.success) throw new FlotillaError('BAD_PAYLOAD', firstIssue(order.error));
+      await this.options.registry.giveOrder(bearerTokenOf(authorization), order.data);
+      response.status(204).end();
+    } catch (error) {
+      refuse(response, error);
+    }
+  }
+
   /** Answers with the token or the error, and in both cases with the URL of signaling. */
   async #answer(response: Response, issue: () => Promise<IssuedToken>): Promise<void> {
     const { signalUrl: url } = this.options;
@@ -47,14 +85,18 @@ class ConsoleController {
       const { token } = await issue();
       response.json({ token, url });
     } catch (error) {
-      const failure = FlotillaError.from(error);
-      if (failure instanceof CallRefused) response.set('Retry-After', String(Math.ceil(failure.retryAfterMs / 1000)));
-      response.status(errorCatalogue[failure.code].status).json({ error: failure.body, url });
+      refuse(response, error, { url });
     }
   }
 }
 
-/** Issues the tokens that the call page and the topology page connect with. */
+function refuse(response: Response, error: unknown, rest: object = {}): void {
+  const failure = FlotillaError.from(error);
+  if (failure instanceof CallRefused) response.set('Retry-After', String(Math.ceil(failure.retryAfterMs / 1000)));
+  response.status(errorCatalogue[failure.code].status).json({ error: failure.body, ...rest });
+}
+
+/** Issues the tokens that the call page and the topology page connect with, and reads the fleet for the operations page. */
 @Module({})
 export class ConsoleModule {
   static register(options: ConsoleOptions): DynamicModule {
@@ -66,10 +108,10 @@ export class ConsoleModule {
   }
 }
 
-/** Serves the pages at / and /topology, the bundled SDK under /sdk/ and the examples under /examples/. */
+/** Serves the pages at /, /topology and /operations, the bundled SDK under /sdk/ and the examples under /examples/. */
 export function useConsole(app: NestExpressApplication): void {
   const files = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-  // Serves /topology from topology.html.
+  // Serves /topology from topology.html, and /operations from operations.html.
   app.useStaticAssets(files('./web'), { extensions: ['html'] });
   app.useStaticAssets(fileURLToPath(new URL('.', import.meta.resolve('@flotilla/client/bundle'))), { prefix: '/sdk/' });
   app.useStaticAssets(files('../../../examples'), { prefix: '/examples/' });

@@ -12,6 +12,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { consoleConfig } from './config.ts';
 import { ConsoleModule, useConsole } from './console.module.ts';
+import { objectiveReader } from './operations/objective-figures.ts';
 import { RegistryClient } from './registry-client.ts';
 
 await runService({
@@ -31,6 +32,7 @@ await runService({
         signalUrl: config.FLOTILLA_SIGNAL_URL,
         registry,
         open: config.FLOTILLA_CONSOLE_OPEN,
+        objectives: objectiveReader(config, log),
       }),
       { logger: nestLogger(log), ...(certificate && { httpsOptions: certificate.serverOptions }) },
     );

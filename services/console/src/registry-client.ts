@@ -1,6 +1,8 @@
 import { type Backend, type BackendOptions, createBackend } from '@flotilla/backend';
 import { FlotillaError, type IssuedToken, RoomName, roomGrants } from '@flotilla/contracts';
 import { CallGuard, type CallGuardOptions, type CallOutcome, type Settled } from '@flotilla/resilience';
+import { giveOrder, type Order } from './operations/orders.ts';
+import type { OperationsView } from './operations/view.ts';
 
 const timeoutMs = 5000;
 const probeTimeoutMs = 1000;
@@ -46,6 +48,19 @@ export class RegistryClient {
   /** Issues a fleet token with the caller's API key, never with the console's: that one is for guests' join tokens only. */
   issueFleetToken(key: string | undefined): Promise<IssuedToken> {
     return this.#ask(key, (registry) => registry.issueFleetToken({ grants: ['admin'], userId: 'console' }));
+  }
+
+  /** The state of the fleet, and the key that it is read with, which is the caller's. */
+  readOperations(key: string | undefined): Promise<Pick<OperationsView, 'key' | 'fleet'>> {
+    return this.#ask(key, async (registry) => {
+      const [info, fleet] = await Promise.all([registry.getApiKey(), registry.getOperations()]);
+      return { key: info, fleet };
+    });
+  }
+
+  /** Gives an order with the caller's key. */
+  giveOrder(key: string | undefined, order: Order): Promise<void> {
+    return this.#ask(key, (registry) => giveOrder(registry, order));
   }
 
   async #probe(): Promise<'answered' | 'failed'> {

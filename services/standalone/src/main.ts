@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tokenConfig } from '@flotilla/auth';
 import { AutoscalerModule } from '@flotilla/autoscaler';
-import { ConsoleModule, RegistryClient, useConsole } from '@flotilla/console';
+import { ConsoleModule, objectiveReader, prometheusConfig, RegistryClient, useConsole } from '@flotilla/console';
 import { checkRelayAddresses, MetadataRelayModule, relayConfig } from '@flotilla/metadata-relay';
 import { ApiAccess, registryConfig, RoomRegistryModule } from '@flotilla/room-registry';
 import {
@@ -42,6 +42,7 @@ const settings = z.object({
   ...nodeConfig.omit({ FLOTILLA_NODE_ID: true }).shape,
   ...relayConfig.omit({ FLOTILLA_RELAY_ID: true }).shape,
   ...edgeConfig.shape,
+  ...prometheusConfig.shape,
   FLOTILLA_REMOVE_DEAD_SECONDS: registryConfig.shape.FLOTILLA_REMOVE_DEAD_SECONDS,
   FLOTILLA_SFU_LISTEN_IPS: nodeConfig.shape.FLOTILLA_SFU_LISTEN_IPS.unwrap().default(addresses),
   FLOTILLA_RELAY_LISTEN_IPS: relayConfig.shape.FLOTILLA_RELAY_LISTEN_IPS.unwrap().default(addresses),
@@ -132,6 +133,7 @@ await runService({
             signalUrl: undefined,
             registry: new RegistryClient({ url: () => ownUrl, apiKey: () => undefined, breaker: { log } }),
             open: isOpen,
+            objectives: objectiveReader(config, log),
           }),
         ],
       },

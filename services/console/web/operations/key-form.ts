@@ -49,6 +49,9 @@ export class KeyForm extends LitElement {
   ];
 
   @property({ attribute: false }) problem: FlotillaError | undefined;
+  /** Name of the page. */
+  @property() heading = 'Topology';
+  @property() hint = 'An API key of the room registry. It is kept in this tab until the tab is closed.';
   @query('input') private input!: HTMLInputElement;
 
   protected override firstUpdated(): void {
@@ -67,7 +70,7 @@ export class KeyForm extends LitElement {
     >
       <div class="brand">
         ${logo}
-        <h1>Topology</h1>
+        <h1>${this.heading}</h1>
       </div>
       <div>
         <label for="key">API key</label>
@@ -85,7 +88,7 @@ export class KeyForm extends LitElement {
           class=${wrong === undefined ? 'hint' : 'wrong'}
           role=${wrong === undefined ? nothing : 'alert'}
         >
-          ${wrong ?? 'An API key of the room registry. It is kept in this tab until the tab is closed.'}
+          ${wrong ?? this.hint}
         </p>
       </div>
       <button class="primary" data-testid="watch">Show the fleet</button>

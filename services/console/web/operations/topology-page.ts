@@ -29,7 +29,7 @@ const stateNames: Record<WatchState, string> = {
 
 type View = 'graph' | 'table';
 
-/** The operations page: the fleet as a graph and as tables, kept up to date, with details of the selected item. */
+/** The topology page: the fleet as a graph and as tables, kept up to date, with details of the selected item. */
 @customElement('flotilla-topology-page')
 export class TopologyPage extends LitElement {
   static override styles = [base, buttons, pageStyles];

@@ -57,7 +57,7 @@ export const icons = {
   fullscreen: line(svg`<path d="M4 9V4.5h5M15 4.5h5V9M20 15v4.5h-5M9 19.5H4V15" />`),
 } as const;
 
-/** The favicon in index.html and topology.html is the same drawing. */
+/** The favicon in index.html, topology.html and operations.html is the same drawing. */
 export const logo = html`<svg viewBox="0 0 32 32" aria-hidden="true" focusable="false">
   <rect width="32" height="32" rx="8" fill="#4650d8" />
   <path d="M15 6v15H6.5zM18 11l7.5 10H18z" fill="#fff" />

@@ -1,0 +1,32 @@
+import type { Backend } from '@flotilla/backend';
+import { NodeId } from '@flotilla/contracts';
+import { z } from 'zod';
+
+/** An order of the operations page, which the registry carries out with the caller's API key. */
+export const Order = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.enum(['cordon', 'uncordon', 'drain']), node: NodeId }),
+  z.strictObject({ kind: z.enum(['promote', 'evacuate', 'reset']) }),
+]);
+export type Order = z.infer<typeof Order>;
+
+export async function giveOrder(registry: Backend, order: Order): Promise<void> {
+  switch (order.kind) {
+    case 'cordon':
+      await registry.cordonNode({ node: order.node });
+      break;
+    case 'uncordon':
+      await registry.uncordonNode({ node: order.node });
+      break;
+    case 'drain':
+      await registry.drainNode({ node: order.node });
+      break;
+    case 'promote':
+      await registry.promoteCanary();
+      break;
+    case 'evacuate':
+      await registry.evacuateCanary();
+      break;
+    case 'reset':
+      await registry.resetCanary();
+  }
+}

@@ -1,0 +1,3 @@
+import { OperationsPage } from './operations-page.ts';
+
+document.body.append(new OperationsPage());

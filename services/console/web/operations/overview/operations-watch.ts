@@ -1,0 +1,146 @@
+import { FlotillaError } from '@flotilla/client';
+import { ErrorBody } from '@flotilla/contracts';
+import type { Order } from '../../../src/operations/orders.ts';
+import type { OperationsView } from '../../../src/operations/view.ts';
+
+/** `key`: an API key is required. `lost`: the fleet cannot be read, and it is attempted again. */
+export type WatchState = 'connecting' | 'live' | 'lost' | 'key';
+
+const pollMs = 2000;
+const maxPauseMs = 15_000;
+const timeoutMs = 10_000;
+/** Time without a newer state of the fleet after which it is shown as stale, ms: the registry answers with what it last read. */
+const staleMs = 10_000;
+
+/** Reads the state of the fleet again and again while the page is visible. The API key is kept in memory only. */
+export class OperationsWatch {
+  view: OperationsView | undefined;
+  state: WatchState = 'connecting';
+  /** Why the fleet cannot be read. */
+  problem: FlotillaError | undefined;
+  #key: string | undefined;
+  #stopped = false;
+  #failures = 0;
+  /** Local time of the last answer that was newer than the one before, ms. */
+  #newerAt = 0;
+  #wake: () => void = () => undefined;
+
+  constructor(private readonly changed: () => void) {}
+
+  start(): void {
+    this.#stopped = false;
+    document.addEventListener('visibilitychange', this.#onVisible);
+    void this.#run();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    document.removeEventListener('visibilitychange', this.#onVisible);
+    this.#wake();
+  }
+
+  useKey(key: string): void {
+    this.#key = key;
+    this.problem = undefined;
+    this.#enter('connecting');
+    this.#wake();
+  }
+
+  /** Forgets the key and asks for another one. */
+  forgetKey(): void {
+    this.#key = undefined;
+    this.view = undefined;
+    this.problem = undefined;
+    this.#enter('key');
+  }
+
+  /** Seconds since the shown state was read, once it is stale. */
+  get staleSeconds(): number | undefined {
+    const ms = performance.now() - this.#newerAt;
+    return this.view && ms > staleMs ? Math.round(ms / 1000) : undefined;
+  }
+
+  /** Rejects with the reason when the order is refused. */
+  async order(order: Order): Promise<void> {
+    await this.#fetch('console/operations/orders', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(order),
+    });
+    this.#wake();
+  }
+
+  readonly #onVisible = (): void => {
+    if (!document.hidden) this.#wake();
+  };
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      const key = this.#key;
+      try {
+        const view = (await this.#fetch('console/operations', {})) as OperationsView;
+        if (key !== this.#key) continue;
+        if (view.fleet.at !== this.view?.fleet.at) this.#newerAt = performance.now();
+        this.view = view;
+        this.problem = undefined;
+        this.#failures = 0;
+        this.#enter(this.staleSeconds === undefined ? 'live' : 'lost');
+      } catch (error) {
+        if (key !== this.#key) continue;
+        this.problem = FlotillaError.from(error);
+        this.#failures++;
+        const needsKey = this.problem.code === 'UNAUTHENTICATED' || this.problem.code === 'FORBIDDEN';
+        if (needsKey) this.view = undefined;
+        this.#enter(needsKey ? 'key' : 'lost');
+      }
+      await this.#pause();
+    }
+  }
+
+  /** Until it is time for the next request: never while a key is missing, and not while nobody looks. */
+  #pause(): Promise<void> {
+    const backOffMs = Math.min(maxPauseMs, pollMs * 2 ** Math.max(0, this.#failures - 1)) * (0.5 + Math.random() / 2);
+    return new Promise((resolve) => {
+      const timer = setTimeout(
+        () => {
+          if (this.state !== 'key' && !document.hidden) resolve();
+        },
+        this.#failures === 0 ? pollMs : backOffMs,
+      );
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async #fetch(path: string, init: RequestInit): Promise<unknown> {
+    let response: Response;
+    let answer: unknown;
+    try {
+      response = await fetch(path, {
+        ...init,
+        headers: {
+          ...(init.headers as Record<string, string> | undefined),
+          ...(this.#key !== undefined && { authorization: `Bearer ${this.#key}` }),
+        },
+        cache: 'no-store',
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+      const text = await response.text();
+      answer = text === '' ? undefined : JSON.parse(text);
+    } catch (error) {
+      throw new FlotillaError('UNAVAILABLE', 'the server cannot be reached', { cause: error });
+    }
+    if (response.ok) return answer;
+    const body = ErrorBody.safeParse((answer as { error?: unknown } | undefined)?.error);
+    throw body.success
+      ? new FlotillaError(body.data.code, body.data.message)
+      : new FlotillaError('INTERNAL', 'the server sent an unreadable reply');
+  }
+
+  #enter(state: WatchState): void {
+    this.state = state;
+    this.changed();
+  }
+}
