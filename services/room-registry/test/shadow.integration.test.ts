@@ -13,6 +13,7 @@ import { type Names, writeRequests } from './write-requests.ts';
 
 const production = 'fl';
 const shadow = 'fl-shadow';
+const nodes = ['nd_a', 'nd_b'];
 const log = createLogger({ service: 'test', level: 'silent' });
 
 let redis: Awaited<ReturnType<typeof startRedis>>;
@@ -38,6 +39,8 @@ async function client(): Promise<RedisLink['redis']> {
 
 /** A room with two participants, of whom one is banned, as both sides have it. */
 async function addRoom({ store }: Backplane, names: Names): Promise<void> {
+  // Again for each room: reports are old after some seconds.
+  for (const node of nodes) await store.nodes.report(nodeReport(node, { capacity: 1000 }));
   const { id } = await store.rooms.create(roomRecord(names['room']!, { id: names['roomId']! }));
   for (const [user, session] of [
     [names['bannedUser']!, names['bannedSession']!],
@@ -93,10 +96,7 @@ describe('a shadow release on the brokers of production', () => {
     const real = await connect(production);
     const own = await connect(shadow);
     await real.bus.serve(registryQueue, 'shared', noted(registryCommands));
-    for (const node of ['nd_a', 'nd_b']) {
-      await real.store.nodes.report(nodeReport(node, { capacity: 1000 }));
-      await real.bus.serve(sfuQueue(node), 'exclusive', noted(sfuCommands));
-    }
+    for (const node of nodes) await real.bus.serve(sfuQueue(node), 'exclusive', noted(sfuCommands));
     const shadowRelease = await startRegistry(undefined, {
       backplane: own,
       before: mirrorMiddleware(
@@ -109,8 +109,7 @@ describe('a shadow release on the brokers of production', () => {
         log,
       ).handlers,
     });
-    // A shadow release has no nodes. With nodes of the same names, their routes get as far as commanding them.
-    for (const node of ['nd_a', 'nd_b']) await own.store.nodes.report(nodeReport(node, { capacity: 1000 }));
+    // A shadow release has no nodes. With nodes of the same names, as `addRoom` reports, their routes get as far as commanding them.
     const requests = await writeRequests(async (index) => {
       const [sessionId, bannedSession] = [newId('session'), newId('session')];
       const names: Names = {
