@@ -15,7 +15,15 @@
  */
 import { z } from 'zod';
 import { MigrationId, NodeId, ParticipantId, PublicationId, RoomId, SessionId } from './ids.ts';
-import { DtlsParameters, MediaKind, MediaSessionParameters, RtpCapabilities, RtpParameters, Source } from './media.ts';
+import {
+  DtlsParameters,
+  MaxSpatialLayer,
+  MediaKind,
+  MediaSessionParameters,
+  RtpCapabilities,
+  RtpParameters,
+  Source,
+} from './media.ts';
 import { LinkReport, TopicDeclaration, TopicInfo, TopicSelection } from './metadata.ts';
 import { Migration, MigrationReason, MigrationReport } from './migration.ts';
 import { orElse } from './newer.ts';
@@ -247,6 +255,22 @@ export const sfuCommands = {
   'sfu.unpipe_publication': {
     version: 1,
     payload: z.object({ roomId: RoomId, toNode: NodeId, publicationId: PublicationId }),
+    reply: z.object({}),
+  },
+  /**
+   * Node to node: the layers that subscriptions on `toNode` use of a video that it receives through the pipe. A node that never sends it
+   * uses all. Idempotent; the newest replaces the others. Errors: MEDIA_NOT_OPEN, PUBLICATION_NOT_FOUND (the producer is not sent
+   * through the pipe).
+   */
+  'sfu.subscribed_layers': {
+    version: 1,
+    payload: z.object({
+      roomId: RoomId,
+      toNode: NodeId,
+      publicationId: PublicationId,
+      producerId: z.string().max(64),
+      maxSpatialLayer: MaxSpatialLayer,
+    }),
     reply: z.object({}),
   },
 } as const satisfies Record<string, CommandSpec>;

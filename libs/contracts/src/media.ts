@@ -213,6 +213,14 @@ export const Layers = z
   .describe('The highest layers to forward to a subscriber.');
 export type Layers = z.infer<typeof Layers>;
 
+export const MaxSpatialLayer = uint
+  .max(7)
+  .nullable()
+  .describe(
+    'Highest spatial or simulcast layer that a subscription in the fleet uses; 0 is the lowest. `null`: none uses the video. A newer value replaces it.',
+  );
+export type MaxSpatialLayer = z.infer<typeof MaxSpatialLayer>;
+
 export const Subscription = z
   .object({
     publicationId: z.string().describe('Id of the publication.'),

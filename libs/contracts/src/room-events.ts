@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { MaxPublishBitrate, RoomGrant } from './grants.ts';
 import { MigrationId, NodeId, ParticipantId, PublicationId, RelayId, SessionId } from './ids.ts';
-import { MediaSessionParameters } from './media.ts';
+import { MaxSpatialLayer, MediaSessionParameters } from './media.ts';
 import { MigrationReason } from './migration.ts';
 import { NegotiationEvent } from './negotiation.ts';
 import { knownOf, orElse } from './newer.ts';
@@ -111,6 +111,15 @@ export const roomEvents = {
         'Publications subscribed to on the previous node during a migration, or received by the current node through a media worker that died. They continue: subscribe to them again.',
       ),
   }),
+  subscribed_layers: z.object({
+    publicationId: PublicationId.describe('An own publication of video.'),
+    producerId: z
+      .string()
+      .describe(
+        'The producer that it is about. A new producer of the publication begins with all layers subscribed to.',
+      ),
+    maxSpatialLayer: MaxSpatialLayer,
+  }),
   transport_disconnected: z.object({
     transportId: z.string().describe('The transport. It stays open: `restart_ice` may connect it again.'),
     reason: orElse(DisconnectReason, 'consent_expired'),
@@ -170,6 +179,7 @@ export const RoomEvent = z.discriminatedUnion('type', [
   variant('migration_rolled_back'),
   variant('participant_moved'),
   variant('subscriptions_ended'),
+  variant('subscribed_layers'),
   variant('transport_disconnected'),
   variant('metadata_moved'),
   variant('room_deleted'),

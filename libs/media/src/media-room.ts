@@ -22,6 +22,7 @@ import {
 import { KeyedQueue, type Logger, retry } from '@flotilla/runtime';
 import type { MigrationStore, RoomStateWithMigrations, RoomStore } from '@flotilla/store';
 import { appendUntilStored } from './append-until-stored.ts';
+import { RoomLayers } from './layers/room-layers.ts';
 import { assignmentIn, type AssignmentState, type MediaSession, MediaSessions } from './media-session.ts';
 import { PeerMedia } from './peer-media.ts';
 import type { PeerNodes, PipeListen } from './pipes/pipe-transport.ts';
@@ -106,6 +107,7 @@ export class MediaRoom {
   readonly subscriptions: RoomSubscriptions;
   readonly #routers: RoomRouters;
   readonly #links = new RouterLinks();
+  readonly #layers = new RoomLayers();
   readonly #speakers: SpeakerDetector;
   readonly #log: Logger;
   #events: StreamSubscription | undefined;
@@ -140,14 +142,19 @@ export class MediaRoom {
       router: () => this.#routers.ofPipes.router,
       listen,
       peers,
+      layers: this.#layers,
       useProducer: async (publicationId, to) => {
         const { producer, router } = this.#sessions.requireProducer(publicationId);
         return this.#links.use(producer, router, to);
       },
       log,
     });
-    const common = { roomId, nodeId, rooms, pipes: this.pipes, log };
-    this.publications = new RoomPublications(this.#sessions, { ...common, limits: this.#limits });
+    const common = { roomId, nodeId, rooms, pipes: this.pipes, layers: this.#layers, log };
+    this.publications = new RoomPublications(this.#sessions, {
+      ...common,
+      limits: this.#limits,
+      append: (event) => appendRoomEvent(deps.events, roomId, event),
+    });
     this.subscriptions = new RoomSubscriptions(this.#sessions, {
       ...common,
       links: this.#links,

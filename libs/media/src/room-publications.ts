@@ -1,7 +1,8 @@
-import { FlotillaError, newId, type Publication, type RemovalReason } from '@flotilla/contracts';
+import { FlotillaError, newId, type Publication, type RemovalReason, type RoomEvent } from '@flotilla/contracts';
 import { KeyedQueue, type Logger } from '@flotilla/runtime';
 import type { RoomStore } from '@flotilla/store';
 import type { Producer } from 'mediasoup/types';
+import type { RoomLayers } from './layers/room-layers.ts';
 import { type MediaSession, type MediaSessions, requireGrant } from './media-session.ts';
 import type { PublishRequest } from './peer-media.ts';
 import type { PublishLimits } from './publish-limits.ts';
@@ -13,6 +14,9 @@ export interface RoomPublicationsOptions {
   readonly rooms: RoomStore;
   readonly pipes: RoomPipes;
   readonly limits: PublishLimits;
+  readonly layers: RoomLayers;
+  /** Appends an event to the room's stream. Rejects when that fails. */
+  readonly append: (event: RoomEvent) => Promise<unknown>;
   readonly log: Logger;
 }
 
@@ -42,7 +46,7 @@ export class RoomPublications {
   publish(sessionId: string, { publicationId, ...rest }: NewPublication): Promise<Publication> {
     const request: PublishRequest = { publicationId: publicationId ?? newId('publication'), ...rest };
     return this.#inTurn(sessionId, request.publicationId, async (session) => {
-      const { rooms, roomId, nodeId } = this.#options;
+      const { rooms, roomId, nodeId, layers } = this.#options;
       requireGrant(session, 'publish');
       this.#options.limits.requireAllowed(sessionId);
       const { media, roomRouter } = session;
@@ -57,6 +61,15 @@ export class RoomPublications {
           publication = publicationOf(request, participantId, producer);
           await roomRouter.speakers.addOwn(producer);
           media.requireOpen();
+          // Before others subscribe.
+          layers.published(producer, (maxSpatialLayer) =>
+            this.#options.append({
+              type: 'subscribed_layers',
+              from: 'system',
+              only: [sessionId],
+              payload: { publicationId: publication.id, producerId: producer.id, maxSpatialLayer },
+            }),
+          );
           await rooms.putPublication(roomId, { ...publication, nodeId });
           isAnnounced = true;
         });

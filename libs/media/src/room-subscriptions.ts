@@ -7,6 +7,7 @@ import {
 } from '@flotilla/contracts';
 import { KeyedQueue, type Logger } from '@flotilla/runtime';
 import type { MigrationStore, RoomStore } from '@flotilla/store';
+import type { RoomLayers } from './layers/room-layers.ts';
 import { type MediaSession, type MediaSessions, requireGrant } from './media-session.ts';
 import type { SubscriptionChange } from './peer-media.ts';
 import type { RoomPipes } from './pipes/room-pipes.ts';
@@ -20,6 +21,7 @@ export interface RoomSubscriptionsOptions {
   readonly pipes: RoomPipes;
   /** What crosses between the room's routers on this node. */
   readonly links: RouterLinks;
+  readonly layers: RoomLayers;
   /** Appends an event to the room's stream. */
   readonly append: (event: RoomEvent) => void;
   readonly log: Logger;
@@ -152,11 +154,14 @@ export class RoomSubscriptions {
     try {
       const { subscription, created } = await media.subscribe(publication, producer, router);
       if (!created) release();
-      else
+      else {
+        const consumer = media.findConsumer(publication.id);
+        if (consumer) this.#options.layers.add(consumer);
         media.onUnsubscribed(publication.id, () => {
           release();
           if (isLost()) this.#onLost(session, publication.id);
         });
+      }
       return subscription;
     } catch (error) {
       release();
@@ -222,7 +227,13 @@ export class RoomSubscriptions {
   async update(sessionId: string, publicationIds: readonly string[], change: SubscriptionChange): Promise<void> {
     const { media } = this.#sessions.require(sessionId);
     await Promise.all(
-      publicationIds.map((id) => this.#queue.run(`${sessionId} ${id}`, () => media.updateSubscription(id, change))),
+      publicationIds.map((id) =>
+        this.#queue.run(`${sessionId} ${id}`, () => {
+          const consumer = media.findConsumer(id);
+          if (consumer) this.#options.layers.choose(consumer, change);
+          return media.updateSubscription(id, change);
+        }),
+      ),
     );
   }
 

@@ -58,7 +58,7 @@ export class LocalNodes {
       const listen = { ips: ['127.0.0.1'], portBase: 0 };
       const limits = { maxPublishBitrate: maxPublishBitrateOfNode, spreadLoad };
       const options = { id, workers, listen, pipeListen: { ip: '127.0.0.1' }, rooms, migrations, events, log };
-      nodes.#nodes.set(id, await MediaNode.start({ ...options, ...limits, peers: nodes.#peers }));
+      nodes.#nodes.set(id, await MediaNode.start({ ...options, ...limits, peers: nodes.peers }));
     }
     return nodes;
   }
@@ -67,12 +67,17 @@ export class LocalNodes {
     await this.backplane.store.rooms.create(roomRecord('a', settings));
   }
 
-  readonly #peers: PeerNodes = {
+  /** Commands of the nodes to each other. A test may replace them. */
+  readonly peers: PeerNodes = {
     openPipe: async (nodeId, { roomId, ...request }) => (await this.node(nodeId).room(roomId)).pipes.open(request),
     pipePublication: async (nodeId, { roomId, toNode, publicationId }) =>
       (await this.node(nodeId).room(roomId)).pipes.send(toNode, publicationId),
     unpipePublication: async (nodeId, { roomId, toNode, publicationId }) => {
       await (await this.node(nodeId).room(roomId)).pipes.stopSending(toNode, publicationId);
+      return {};
+    },
+    subscribedLayers: async (nodeId, { roomId, ...request }) => {
+      (await this.node(nodeId).room(roomId)).pipes.chooseLayers(request);
       return {};
     },
   };

@@ -8,6 +8,7 @@ import { createWorker } from 'mediasoup';
 import type { Consumer, PlainTransport, Producer, Router, Worker } from 'mediasoup/types';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { routerOptions } from '../src/codecs.ts';
+import { RoomLayers } from '../src/layers/room-layers.ts';
 import { IncomingPipe } from '../src/pipes/incoming-pipe.ts';
 import { OutgoingPipe } from '../src/pipes/outgoing-pipe.ts';
 import type { LinkUse } from '../src/router-links.ts';
@@ -43,6 +44,7 @@ describe('pipes of a room on three nodes', () => {
         router: routers[0]!,
         listen,
         remote,
+        layers: new RoomLayers(),
         onIdle: () => outgoing.delete(toNode),
       });
       outgoing.set(toNode, pipe);
@@ -56,6 +58,7 @@ describe('pipes of a room on three nodes', () => {
       await outgoing.get(toNode)?.remove(publicationId);
       return {};
     },
+    subscribedLayers: async () => ({}),
   };
 
   beforeEach(async () => {
@@ -94,6 +97,7 @@ describe('pipes of a room on three nodes', () => {
           router: routers[index]!,
           listen,
           peers: first,
+          layers: new RoomLayers(),
           onIdle: () => undefined,
           log,
         }),
@@ -245,6 +249,7 @@ describe('pipes of a room on three nodes', () => {
       router: routers[2]!,
       listen,
       peers: { ...first, openPipe: () => Promise.reject(new FlotillaError('MEDIA_NOT_OPEN')) },
+      layers: new RoomLayers(),
       onIdle: () => undefined,
       log,
     });
@@ -266,6 +271,7 @@ describe('pipes of a room on three nodes', () => {
           return new Promise(() => undefined);
         },
       },
+      layers: new RoomLayers(),
       onIdle: () => undefined,
       log,
     });

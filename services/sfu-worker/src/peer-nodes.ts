@@ -23,5 +23,6 @@ export function peerNodes(bus: CommandBus, staleNodes: StaleNodes, addresses: Pi
       staleNodes.answerOf(nodeId, () => bus.call(sfuQueue(nodeId), 'sfu.pipe_publication', payload, { timeoutMs })),
     unpipePublication: (nodeId, payload) =>
       bus.call(sfuQueue(nodeId), 'sfu.unpipe_publication', payload, { timeoutMs }),
+    subscribedLayers: (nodeId, payload) => bus.call(sfuQueue(nodeId), 'sfu.subscribed_layers', payload, { timeoutMs }),
   };
 }

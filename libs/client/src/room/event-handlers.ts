@@ -65,6 +65,7 @@ function roomEventHandlers(state: RoomState, media: RoomMedia, metadata: RoomMet
       if (participantId === state.me.id && migrationId) media.sfu.migrationCommitted(migrationId);
     },
     subscriptions_ended: ({ nodeId, publicationIds }) => media.sfu.subscriptionsEnded(nodeId, publicationIds),
+    subscribed_layers: (layers) => media.sfu.subscribedLayers.apply(layers),
     // The peer connections of the SDK detect it as well, and restart ICE.
     transport_disconnected: () => undefined,
     metadata_moved: ({ relayId, reason }) => void metadata.moved(relayId, reason),

@@ -58,6 +58,8 @@ export class RoomMedia implements SubscriptionActions {
 
   /** The signaling connection was resumed. @param snapshot set when events were missed. */
   resumed(snapshot: RoomSnapshot | undefined): void {
+    // Events were missed, or are not forwarded by a gateway of an earlier version.
+    this.sfu.subscribedLayers.sendAll();
     if (snapshot?.mediaMode === 'sfu') this.changeToSfu();
     if (this.#state.mediaMode === 'peer') this.#directCall?.resumed({ isComplete: snapshot === undefined });
   }

@@ -13,6 +13,7 @@ import { Migration } from './migration.ts';
 import { SfuPublisher } from './publisher.ts';
 import { retryPausesMs } from './retry.ts';
 import { StallWatch } from './stall-watch.ts';
+import { SubscribedLayers } from './subscribed-layers.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { Unreceivable } from './unreceivable.ts';
 
@@ -29,6 +30,7 @@ export class SfuMedia {
   readonly links = new SfuLinks();
   readonly publisher: SfuPublisher;
   readonly subscriptions: Subscriptions;
+  readonly subscribedLayers = new SubscribedLayers(this.links);
   readonly #unreceivable = new Unreceivable();
   readonly #state: RoomState;
   /** Publishes every local publication on reopened media. */

@@ -298,6 +298,10 @@ export const eventExamples: { readonly [T in SignalEventType]: EventExample<T> }
     'A migration was committed, and these subscriptions of the previous SFU node end with it: they were made without its `migrationId` after it began. Sent to that session only.',
     { nodeId, publicationIds: [publicationId] },
   ),
+  subscribed_layers: bySystem(
+    'The layers of an own video that subscriptions in the fleet use changed: the others need not be sent. Repeated every 60 s while not all are used. Sent to that session only; a client may ignore it and send all.',
+    { publicationId, producerId: publication.producerId, maxSpatialLayer: 0 },
+  ),
   transport_disconnected: bySystem(
     "A transport has been without the client for 2 s: the client's other end closed it, its path was lost, or it was never connected. Sent to that session only.",
     { transportId, reason: 'consent_expired' },

@@ -7,6 +7,7 @@ import {
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { PipeTransport, Producer, Router } from 'mediasoup/types';
+import type { RoomLayers } from '../layers/room-layers.ts';
 import {
   connectPipeTransport,
   openPipeTransport,
@@ -56,6 +57,7 @@ export interface IncomingPipeOptions {
   readonly router: Router;
   readonly listen: PipeListen;
   readonly peers: PeerNodes;
+  readonly layers: RoomLayers;
   /** Called when the last publication is removed. */
   readonly onIdle: (pipe: IncomingPipe) => void;
   readonly log: Logger;
@@ -195,7 +197,7 @@ export class IncomingPipe {
     { id: publicationId, participantId }: PublicationRecord,
     self: () => Incoming,
   ): Promise<Producer> {
-    const { roomId, fromNode, ownNode, peers } = this.options;
+    const { roomId, fromNode, ownNode, peers, layers } = this.options;
     const transport = await opening;
     const incoming = self();
     const { piped } = incoming;
@@ -221,6 +223,9 @@ export class IncomingPipe {
       incoming.isGivenUp = true;
       this.remove(publicationId);
     });
+    layers.received(producer, (maxSpatialLayer) =>
+      peers.subscribedLayers(fromNode, { roomId, toNode: ownNode, publicationId, producerId, maxSpatialLayer }),
+    );
     return producer;
   }
 

@@ -1,6 +1,7 @@
 import { FlotillaError, type RtpParameters } from '@flotilla/contracts';
 import { KeyedQueue } from '@flotilla/runtime';
 import type { Consumer, PipeTransport, Router } from 'mediasoup/types';
+import type { RoomLayers } from '../layers/room-layers.ts';
 import type { LinkUse } from '../router-links.ts';
 import { pipeBandwidth } from './pipe-bandwidth.ts';
 import {
@@ -22,6 +23,7 @@ export class OutgoingPipe {
   private constructor(
     readonly router: Router,
     private readonly transport: PipeTransport,
+    private readonly layers: RoomLayers,
     private readonly onIdle: (pipe: OutgoingPipe) => void,
   ) {}
 
@@ -30,9 +32,10 @@ export class OutgoingPipe {
     router: Router;
     listen: PipeListen;
     remote: PipeEndpoint;
+    layers: RoomLayers;
     onIdle: (pipe: OutgoingPipe) => void;
   }): Promise<{ pipe: OutgoingPipe; endpoint: PipeEndpoint }> {
-    const { router, listen, remote, onIdle } = options;
+    const { router, listen, remote, layers, onIdle } = options;
     const { transport, endpoint } = await openPipeTransport(router, listen);
     try {
       await connectPipeTransport(transport, remote);
@@ -41,7 +44,7 @@ export class OutgoingPipe {
       throw error;
     }
     pipeBandwidth.add(transport);
-    return { pipe: new OutgoingPipe(router, transport, onIdle), endpoint };
+    return { pipe: new OutgoingPipe(router, transport, layers, onIdle), endpoint };
   }
 
   /**
@@ -104,8 +107,14 @@ export class OutgoingPipe {
       this.#consumers.delete(publicationId);
       if (this.#consumers.size === 0) this.onIdle(this);
     });
+    this.layers.add(added);
     previous?.close();
     return added;
+  }
+
+  /** The consumer that sends a publication. */
+  consumerOf(publicationId: string): Consumer | undefined {
+    return this.#consumers.get(publicationId);
   }
 
   /** Stops sending a publication. Also without it, a pipe that sends nothing is idle: what it was opened for may have ended before. */

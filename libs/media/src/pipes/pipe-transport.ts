@@ -14,6 +14,10 @@ export interface PeerNodes {
     nodeId: string,
     payload: CommandPayload<'sfu.unpipe_publication'>,
   ): Promise<CommandReply<'sfu.unpipe_publication'>>;
+  subscribedLayers(
+    nodeId: string,
+    payload: CommandPayload<'sfu.subscribed_layers'>,
+  ): Promise<CommandReply<'sfu.subscribed_layers'>>;
 }
 
 export type PipeEndpoint = CommandReply<'sfu.open_pipe'>['endpoint'];

@@ -7,6 +7,7 @@ import {
 } from '@flotilla/contracts';
 import { KeyedQueue, type Logger } from '@flotilla/runtime';
 import type { Router } from 'mediasoup/types';
+import type { RoomLayers } from '../layers/room-layers.ts';
 import type { LinkUse } from '../router-links.ts';
 import { IncomingPipe, type IncomingUse } from './incoming-pipe.ts';
 import { OutgoingPipe } from './outgoing-pipe.ts';
@@ -19,6 +20,7 @@ export interface RoomPipesOptions {
   readonly router: () => Router;
   readonly listen: PipeListen;
   readonly peers: PeerNodes;
+  readonly layers: RoomLayers;
   /** The producer of a publication of this node in the router of a pipe. Throws PUBLICATION_NOT_FOUND. */
   readonly useProducer: (publicationId: string, router: Router) => Promise<LinkUse>;
   readonly log: Logger;
@@ -77,13 +79,13 @@ export class RoomPipes {
     publicationIds,
   }: Omit<CommandPayload<'sfu.open_pipe'>, 'roomId'>): Promise<CommandReply<'sfu.open_pipe'>> {
     return this.#openings.run(toNode, async () => {
-      const { listen, useProducer } = this.options;
+      const { listen, layers, useProducer } = this.options;
       const router = this.options.router();
       const onIdle = (idle: OutgoingPipe): void => {
         idle.close();
         if (this.#outgoing.get(toNode) === idle) this.#outgoing.delete(toNode);
       };
-      const { pipe, endpoint } = await OutgoingPipe.open({ router, listen, remote, onIdle });
+      const { pipe, endpoint } = await OutgoingPipe.open({ router, listen, remote, layers, onIdle });
       if (this.#closed || router.closed) {
         pipe.close();
         throw new FlotillaError('MEDIA_NOT_OPEN');
@@ -103,6 +105,23 @@ export class RoomPipes {
 
   async stopSending(toNode: string, publicationId: string): Promise<void> {
     await this.#outgoing.get(toNode)?.remove(publicationId);
+  }
+
+  /** The layers that subscriptions on another node use. Throws MEDIA_NOT_OPEN, PUBLICATION_NOT_FOUND. */
+  chooseLayers({
+    toNode,
+    publicationId,
+    producerId,
+    maxSpatialLayer,
+  }: Omit<CommandPayload<'sfu.subscribed_layers'>, 'roomId'>): void {
+    const pipe = this.#outgoing.get(toNode);
+    if (!pipe) throw new FlotillaError('MEDIA_NOT_OPEN', `there is no pipe to ${toNode}`);
+    const consumer = pipe.consumerOf(publicationId);
+    if (consumer?.producerId !== producerId) throw new FlotillaError('PUBLICATION_NOT_FOUND');
+    this.options.layers.choose(
+      consumer,
+      maxSpatialLayer === null ? { paused: true } : { paused: false, layers: { spatial: maxSpatialLayer } },
+    );
   }
 
   /** A media worker of the room died, on any node: asks those that send to this one whether their ends of the pipes still exist. */

@@ -85,6 +85,10 @@ export function serveSfuCommands(
       await room?.pipes.stopSending(toNode, publicationId);
       return {};
     },
+    'sfu.subscribed_layers': async ({ roomId, ...request }) => {
+      (await node.room(roomId)).pipes.chooseLayers(request);
+      return {};
+    },
   };
   return bus.serve(sfuQueue(node.options.id), 'exclusive', inTurns(handlers), { prefetch });
 }
