@@ -120,6 +120,14 @@ export const roomEvents = {
       ),
     maxSpatialLayer: MaxSpatialLayer,
   }),
+  subscriptions_limited: z.object({
+    transportId: z.string().describe('The receive transport. A list of another transport does not count for it.'),
+    publicationIds: z
+      .array(PublicationId)
+      .describe(
+        'All subscriptions that the server has paused because the downlink is too narrow. Replaces the previous list of the transport; one that is not named is sent again.',
+      ),
+  }),
   transport_disconnected: z.object({
     transportId: z.string().describe('The transport. It stays open: `restart_ice` may connect it again.'),
     reason: orElse(DisconnectReason, 'consent_expired'),
@@ -180,6 +188,7 @@ export const RoomEvent = z.discriminatedUnion('type', [
   variant('participant_moved'),
   variant('subscriptions_ended'),
   variant('subscribed_layers'),
+  variant('subscriptions_limited'),
   variant('transport_disconnected'),
   variant('metadata_moved'),
   variant('room_deleted'),

@@ -23,8 +23,10 @@ import { KeyedQueue, type Logger, retry } from '@flotilla/runtime';
 import type { MigrationStore, RoomStateWithMigrations, RoomStore } from '@flotilla/store';
 import { appendUntilStored } from './append-until-stored.ts';
 import { RoomLayers } from './layers/room-layers.ts';
+import { ActiveSpeakers } from './allocation/active-speakers.ts';
+import { LimitNotice } from './allocation/limit-notice.ts';
 import { assignmentIn, type AssignmentState, type MediaSession, MediaSessions } from './media-session.ts';
-import { PeerMedia } from './peer-media.ts';
+import { PeerMedia, type PeerMediaRoom } from './peer-media.ts';
 import type { PeerNodes, PipeListen } from './pipes/pipe-transport.ts';
 import { RoomPipes } from './pipes/room-pipes.ts';
 import { PublishLimits } from './publish-limits.ts';
@@ -109,6 +111,7 @@ export class MediaRoom {
   readonly #links = new RouterLinks();
   readonly #layers = new RoomLayers();
   readonly #speakers: SpeakerDetector;
+  readonly #activeSpeakers = new ActiveSpeakers();
   readonly #log: Logger;
   #events: StreamSubscription | undefined;
   /** Offset of the last event that was applied. */
@@ -249,6 +252,10 @@ export class MediaRoom {
       case 'publication_removed':
         void this.publications.onRemoved(event.payload.publicationId);
         break;
+      case 'active_speaker':
+        this.#activeSpeakers.add(event.payload.participantId);
+        for (const { media } of this.#sessions.values()) media.onActiveSpeaker();
+        break;
       case 'publication_updated':
         this.pipes.update(event.payload.publication);
         break;
@@ -370,16 +377,27 @@ export class MediaRoom {
     const { roomRouter, release } = await this.#routers.use(worker);
     try {
       const { router } = roomRouter;
-      const onDisconnected: Parameters<typeof PeerMedia.open>[0]['onDisconnected'] = (transportId, reason) =>
-        appendUntilStored(
-          this.options.deps.events,
-          this.id,
-          { type: 'transport_disconnected', from: 'system', only: [id], payload: { transportId, reason } },
-          this.#log,
-        );
+      const { events } = this.options.deps;
       const log = this.#log;
-      const media = await PeerMedia.open({ id, participantId, rtpCapabilities, router, worker, onDisconnected, log });
-      media.onClosed(release);
+      const limits = new LimitNotice((payload) =>
+        appendRoomEvent(events, this.id, { type: 'subscriptions_limited', from: 'system', only: [id], payload }),
+      );
+      const room: PeerMediaRoom = {
+        onDisconnected: (transportId, reason) =>
+          appendUntilStored(
+            events,
+            this.id,
+            { type: 'transport_disconnected', from: 'system', only: [id], payload: { transportId, reason } },
+            log,
+          ),
+        onLimited: (transportId, publicationIds) => limits.set({ transportId, publicationIds: [...publicationIds] }),
+        isActiveSpeaker: (speakerId) => this.#activeSpeakers.has(speakerId),
+      };
+      const media = await PeerMedia.open({ id, participantId, rtpCapabilities, router, worker, room, log });
+      media.onClosed(() => {
+        limits.close();
+        release();
+      });
       return { media, roomRouter };
     } catch (error) {
       release();

@@ -15,6 +15,7 @@ import {
 import type { FairQueue, Logger } from '@flotilla/runtime';
 import { maxPublications } from '@flotilla/store';
 import type { Consumer, Producer, Router, WebRtcTransport } from 'mediasoup/types';
+import { SubscriberAllocation } from './allocation/subscriber-allocation.ts';
 import { subscriptionOf, transportParameters } from './client-parameters.ts';
 import { LayerAllocator } from './layer-allocator.ts';
 import { mediasoupErrors } from './mediasoup-errors.ts';
@@ -53,6 +54,16 @@ export interface SubscriptionChange {
   readonly priority?: number | undefined;
 }
 
+/** What a PeerMedia asks about, and notifies, its room. */
+export interface PeerMediaRoom {
+  /** A transport lost its client. */
+  readonly onDisconnected: (transportId: string, reason: DisconnectReason) => void;
+  /** These are all publications that are paused for bandwidth now, on its receive transport. */
+  readonly onLimited: (transportId: string, publicationIds: readonly string[]) => void;
+  /** Whether a participant is the active speaker, or was shortly before. */
+  readonly isActiveSpeaker: (participantId: string) => boolean;
+}
+
 /**
  * One participant's media on this node: a transport in each direction, a producer for each publication, a consumer for each
  * subscription.
@@ -70,6 +81,7 @@ export class PeerMedia {
   readonly #previousConsumers = new Map<string, Consumer>();
   readonly #connects = new Map<string, { parameters: string; done: Promise<void> }>();
   readonly #layers = new LayerAllocator(() => this.#consumers.values());
+  readonly #allocation: SubscriberAllocation;
   readonly #watches: ReadonlyMap<string, TransportWatch>;
   #closed = false;
 
@@ -80,9 +92,15 @@ export class PeerMedia {
     private readonly send: WebRtcTransport,
     private readonly recv: WebRtcTransport,
     private readonly consumeTurns: FairQueue,
-    onDisconnected: (transportId: string, reason: DisconnectReason) => void,
+    { onDisconnected, onLimited, isActiveSpeaker }: PeerMediaRoom,
     private readonly log: Logger,
   ) {
+    this.#allocation = new SubscriberAllocation({
+      transport: recv,
+      layers: this.#layers,
+      isActiveSpeaker,
+      onLimited: (publicationIds) => onLimited(recv.id, publicationIds),
+    });
     this.#watches = new Map([send, recv].map((each) => [each.id, new TransportWatch(each, onDisconnected)]));
     recv.on('dtlsstatechange', (state) => {
       if (state === 'connected') this.#layers.reallocate();
@@ -95,11 +113,10 @@ export class PeerMedia {
     rtpCapabilities: RtpCapabilities;
     router: Router;
     worker: PooledWorker;
-    /** A transport lost its client. */
-    onDisconnected: (transportId: string, reason: DisconnectReason) => void;
+    room: PeerMediaRoom;
     log: Logger;
   }): Promise<PeerMedia> {
-    const { id, participantId, rtpCapabilities, router, worker, onDisconnected, log } = options;
+    const { id, participantId, rtpCapabilities, router, worker, room, log } = options;
     const appData = { sessionId: id, participantId } satisfies TransportOwner;
     const open = (): Promise<WebRtcTransport> =>
       router.createWebRtcTransport({ ...transportOptions, webRtcServer: worker.webRtcServer, appData });
@@ -112,7 +129,7 @@ export class PeerMedia {
         send.value,
         recv.value,
         worker.consumeTurns,
-        onDisconnected,
+        room,
         log.child({ sessionId: id }),
       );
     for (const transport of [send, recv]) if (transport.status === 'fulfilled') transport.value.close();
@@ -277,6 +294,8 @@ export class PeerMedia {
       this.#subscriptionSlots.free(id);
     });
     this.#layers.add(consumer);
+    const { participantId, source } = publication;
+    this.#allocation.add(consumer, { publicationId: id, participantId, source, producer });
     return { subscription: subscriptionOf(id, consumer), created: true };
   }
 
@@ -345,13 +364,18 @@ export class PeerMedia {
     try {
       if (layers && consumer.type !== 'simple') await this.#layers.setMaximum(consumer, layers);
       if (priority !== undefined) await consumer.setPriority(priority);
-      if (paused === true) await consumer.pause();
-      if (paused !== false) return;
-      await consumer.resume();
+      if (paused === undefined) return this.#allocation.changed();
+      await this.#allocation.setPaused(consumer, paused);
+      if (paused) return;
     } catch (error) {
       throw consumer.closed ? new FlotillaError('SUBSCRIPTION_NOT_FOUND') : error;
     }
     this.#layers.reallocate();
+  }
+
+  /** The active speaker of the room is another one. */
+  onActiveSpeaker(): void {
+    this.#allocation.changed();
   }
 
   /** Calls back once when it is closed, or its worker died. */
@@ -371,6 +395,7 @@ export class PeerMedia {
     if (this.#closed) return;
     this.#closed = true;
     this.#layers.close();
+    this.#allocation.close();
     for (const watch of this.#watches.values()) watch.stop();
     this.send.close();
     this.recv.close();

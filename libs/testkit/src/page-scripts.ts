@@ -13,7 +13,13 @@ interface PageRoom {
       readonly name: string;
       readonly publications: ReadonlyMap<
         string,
-        { readonly id: string; readonly kind: string; readonly muted: boolean; readonly track?: MediaStreamTrack }
+        {
+          readonly id: string;
+          readonly kind: string;
+          readonly muted: boolean;
+          readonly pausedForBandwidth: boolean;
+          readonly track?: MediaStreamTrack;
+        }
       >;
     }
   >;

@@ -14,6 +14,8 @@ export interface UdpRelayOptions {
   readonly up?: Partial<Impairment>;
   /** Impairment from the target to clients. Default none. */
   readonly down?: Partial<Impairment>;
+  /** See `UdpRelay.downBitrate`. Default: no limit. */
+  readonly downBitrate?: number;
   /** Whether packets of a direction keep their order, also those of different senders. Default true. */
   readonly keepOrder?: boolean;
   /** Maximum number of packets in flight per direction; more are dropped. Default 8192. */
@@ -32,7 +34,12 @@ interface Client {
   /** Its own socket towards the target, so that the target can distinguish clients. */
   readonly upstream: Socket;
   lastSentMs: number;
+  /** When the last packet that waits for the bit rate has been sent. */
+  freeMs: number;
 }
+
+/** Packets to a client that would wait for its bit rate for longer than this are dropped, in milliseconds. */
+const maxQueueMs = 100;
 
 /** Requested buffer size of each socket, for bursts of video; the system may grant less. */
 const bufferBytes = 4 * 1024 * 1024;
@@ -41,6 +48,8 @@ const bufferBytes = 4 * 1024 * 1024;
 export class UdpRelay {
   readonly up: ImpairedPath;
   readonly down: ImpairedPath;
+  /** Bit rate from the target to each client, bit/s, as that of its downlink. Packets wait in a queue of 100 ms. */
+  downBitrate: number;
   readonly #listener: Socket;
   readonly #clients = new Map<string, Client>();
   readonly #targetHost: string;
@@ -51,6 +60,7 @@ export class UdpRelay {
 
   private constructor(listener: Socket, options: UdpRelayOptions) {
     const { keepOrder, maxInFlight, seed = 1 } = options;
+    this.downBitrate = options.downBitrate ?? Infinity;
     this.up = new ImpairedPath({ impairment: options.up, keepOrder, maxInFlight, seed });
     this.down = new ImpairedPath({ impairment: options.down, keepOrder, maxInFlight, seed: seed + 1 });
     this.#listener = listener;
@@ -92,7 +102,7 @@ export class UdpRelay {
   #admit(key: string, { address, port }: RemoteInfo): Client {
     if (this.#clients.size >= this.#maxClients) this.#evict();
     const upstream = createSocket({ type: 'udp4', recvBufferSize: bufferBytes, sendBufferSize: bufferBytes });
-    const client: Client = { address, port, upstream, lastSentMs: 0 };
+    const client: Client = { address, port, upstream, lastSentMs: 0, freeMs: 0 };
     this.#clients.set(key, client);
     upstream.on('error', ignoreError);
     upstream.on('message', (data, from) => {
@@ -100,10 +110,20 @@ export class UdpRelay {
       const deliver = (): void => {
         if (!this.#closed) this.#listener.send(data, port, address);
       };
-      if (this.#impairs(data)) this.down.send(deliver);
+      if (this.#impairs(data)) this.#queue(client, data, () => this.down.send(deliver));
       else deliver();
     });
     return client;
+  }
+
+  /** Delays a packet until the client's downlink has sent those before it. */
+  #queue(client: Client, { length }: Buffer, send: () => void): void {
+    const now = performance.now();
+    const startMs = Math.max(now, client.freeMs);
+    if (startMs - now > maxQueueMs) return this.down.drop();
+    client.freeMs = startMs + (length * 8000) / this.downBitrate;
+    if (client.freeMs <= now) send();
+    else setTimeout(send, client.freeMs - now);
   }
 
   #evict(): void {

@@ -153,6 +153,27 @@ test('UdpRelay: packets above maxInFlight are dropped', async () => {
   expect(relay.up.inFlight).toBe(10);
 });
 
+test('UdpRelay: a bit rate holds for each client by itself, and drops what waits for longer than 100 ms', async () => {
+  const [server, one, other] = [await Peer.open(), await Peer.open(), await Peer.open()];
+  // 20 packets of 1000 bytes each: 400 ms at 400 kbit/s.
+  server.socket.on('message', (_, from) => {
+    for (const number of numbers(20)) server.socket.send(number.padEnd(1000), from.port, from.address);
+  });
+  const relay = await relayTo(server, { downBitrate: 400_000 });
+  const began = performance.now();
+  await Promise.all([one.send('go', relay.port), other.send('go', relay.port)]);
+  await waitFor('all packets', () => {
+    if (one.got.length + other.got.length + relay.down.dropped < 40) notYet(`${relay.down.dropped} were dropped`);
+  });
+  for (const { got, texts } of [one, other]) {
+    expect(texts[0]!.trim()).toBe('0');
+    expect(got.length).toBeGreaterThanOrEqual(5);
+    expect(got.length).toBeLessThan(20);
+    // Each packet takes 20 ms.
+    expect(got.at(-1)!.atMs - began).toBeGreaterThanOrEqual(20 * got.length - 5);
+  }
+});
+
 test('UdpRelay: a client above maxClients evicts the one that has been idle for longest', async () => {
   const server = await Peer.open();
   const relay = await relayTo(server, { maxClients: 2 });

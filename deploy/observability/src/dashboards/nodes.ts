@@ -54,6 +54,9 @@ export const nodes = dashboard(
     graph('videos paused at tight pipes', {
       '{{instance}}': `${metric('sfu_pipe_paused_videos')} and on (job, instance) ${metric('sfu_node_info', node)}`,
     }),
+    graph('videos paused for the bandwidth of subscribers', {
+      '{{instance}}': `${metric('sfu_videos_paused_for_bandwidth')} and on (job, instance) ${metric('sfu_node_info', node)}`,
+    }),
     graph('unreachable other nodes', { '{{node}}': metric('sfu_unreachable_nodes', node) }, { span: 12 }),
   ],
   [{ name: 'node', of: 'sfu_node_info{namespace=~"$namespace"}', label: 'node' }],

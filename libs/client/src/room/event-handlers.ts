@@ -66,6 +66,8 @@ function roomEventHandlers(state: RoomState, media: RoomMedia, metadata: RoomMet
     },
     subscriptions_ended: ({ nodeId, publicationIds }) => media.sfu.subscriptionsEnded(nodeId, publicationIds),
     subscribed_layers: (layers) => media.sfu.subscribedLayers.apply(layers),
+    subscriptions_limited: ({ transportId, publicationIds }) =>
+      media.sfu.subscriptionsLimited(transportId, publicationIds),
     // The peer connections of the SDK detect it as well, and restart ICE.
     transport_disconnected: () => undefined,
     metadata_moved: ({ relayId, reason }) => void metadata.moved(relayId, reason),

@@ -22,6 +22,7 @@ export class RemotePublication {
   /** Settings for the elements of `adaptTo`. */
   #adapted: SubscriptionSettings = {};
   #view: AdaptiveView | undefined;
+  #pausedForBandwidth = false;
 
   /** Contains the track while there is one. It stays the same stream for as long as the publication exists. See `attach`. */
   readonly stream = new MediaStream();
@@ -66,6 +67,19 @@ export class RemotePublication {
     return this.announced.label;
   }
 
+  /**
+   * Whether the server has paused it because the downlink is too narrow: the least important videos, see `setPriority`. The server
+   * resumes it when there is bandwidth.
+   */
+  get pausedForBandwidth(): boolean {
+    return this.#pausedForBandwidth;
+  }
+
+  /** @internal */
+  setPausedForBandwidth(isPaused: boolean): void {
+    this.#pausedForBandwidth = isPaused;
+  }
+
   /** @internal Whether the application asked to receive it. */
   get subscribed(): boolean {
     return this.#subscribed;
@@ -83,7 +97,7 @@ export class RemotePublication {
 
   /** @internal Whether its frames are expected to arrive and to be shown. */
   get isVisible(): boolean {
-    return this.isReceiving && !this.muted;
+    return this.isReceiving && !this.muted && !this.#pausedForBandwidth;
   }
 
   /** Plays it in a media element, also after the track behind it was replaced. */
@@ -163,6 +177,14 @@ export class RemotePublication {
   /** The highest simulcast or SVC layers to receive; 0 is the lowest. Less is sent when the network allows no more. */
   setLayers(layers: Layers): Promise<void> {
     return this.#update({ layers });
+  }
+
+  /**
+   * How important a video is while bandwidth is short, 1 to 255, as for one that the user has pinned: more important ones are paused
+   * last. It replaces the priority that `adaptTo` gives by size: 1, 2 or 4. Screens count four times, the active speaker twice.
+   */
+  setPriority(priority: number): Promise<void> {
+    return this.#update({ priority });
   }
 
   #update(change: SubscriptionSettings): Promise<void> {

@@ -37,6 +37,8 @@ export type RoomEvents = {
   publicationEnded: [publication: LocalPublication, reason: RemovalReason];
   /** `publication.track` was set, replaced or removed. */
   trackChanged: [publication: RemotePublication, participant: RemoteParticipant];
+  /** `publication.pausedForBandwidth` changed. */
+  pausedForBandwidthChanged: [publication: RemotePublication, participant: RemoteParticipant];
   /** Ids of the participants that speak, the local one included. Participants that are reconnecting are left out. */
   speakersChanged: [participantIds: ReadonlySet<string>];
   /** The participant that leads the conversation. */

@@ -99,7 +99,7 @@ export class RoomMedia implements SubscriptionActions {
       for (const [id, received] of stats.received) {
         const publication = state.findPublication(id);
         if (!publication) continue;
-        if (!publication.isReceiving) publication.quality = undefined;
+        if (!publication.isReceiving || publication.pausedForBandwidth) publication.quality = undefined;
         else
           publication.quality = received.bitrate === 0 && !publication.muted ? 0 : qualityLevel(received, stats.rttMs);
       }

@@ -297,6 +297,13 @@ export class RoomState {
     if (participant) this.emit('trackChanged', publication, participant);
   }
 
+  setPausedForBandwidth(publication: RemotePublication, isPaused: boolean): void {
+    if (publication.pausedForBandwidth === isPaused) return;
+    publication.setPausedForBandwidth(isPaused);
+    const participant = this.participants.get(publication.participantId);
+    if (participant) this.emit('pausedForBandwidthChanged', publication, participant);
+  }
+
   get subscribesAutomatically(): boolean {
     return this.options.subscribe ?? true;
   }

@@ -52,6 +52,7 @@ const pollIntervalMs = 20;
  */
 export class MediaLink {
   readonly nodeId: string;
+  readonly recvTransportId: string;
   readonly request: RoomRequest;
   readonly #send: Transport;
   readonly #recv: Transport;
@@ -86,6 +87,7 @@ export class MediaLink {
   constructor(options: MediaLinkOptions) {
     const { device, media, request, iceServers, unreceivable, onBroken, onIceErrorChanged } = options;
     this.nodeId = media.nodeId;
+    this.recvTransportId = media.recv.id;
     this.request = request;
     this.#unreceivable = unreceivable;
     this.#onBroken = onBroken;

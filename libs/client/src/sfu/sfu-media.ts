@@ -6,6 +6,7 @@ import {
   type RoomEventPayload,
 } from '@flotilla/contracts';
 import { noProducer, type RoomState } from '../room/room-state.ts';
+import { BandwidthLimits } from './bandwidth-limits.ts';
 import { SfuLinks } from './links.ts';
 import { MediaLink, type RoomRequest } from './media-link.ts';
 import { type Measurement, reportMedia } from './media-report.ts';
@@ -32,6 +33,7 @@ export class SfuMedia {
   readonly subscriptions: Subscriptions;
   readonly subscribedLayers = new SubscribedLayers(this.links);
   readonly #unreceivable = new Unreceivable();
+  readonly #limits: BandwidthLimits;
   readonly #state: RoomState;
   /** Publishes every local publication on reopened media. */
   readonly #republish: () => Promise<void>;
@@ -47,6 +49,7 @@ export class SfuMedia {
     this.#state = state;
     this.#republish = republish;
     this.publisher = new SfuPublisher(state, this.links);
+    this.#limits = new BandwidthLimits(state, this.links);
     this.subscriptions = new Subscriptions(state, this.links, this.#unreceivable, () => this.reopen());
     state.changes.on('closed', () => {
       this.#stallWatch?.stop();
@@ -105,6 +108,7 @@ export class SfuMedia {
     if (this.#state.isOpen) this.#watchForStalls();
     if (measured) void reportMedia(this.#state, this.links, measured);
     this.#compareIceError();
+    this.#limits.apply();
     await this.subscriptions.receive(link, media.subscriptions);
     replaced?.close();
     if (link === this.links.current) this.subscriptions.compareAll();
@@ -122,6 +126,7 @@ export class SfuMedia {
     this.#migration?.abort('MIGRATION_NOT_ACTIVE');
     this.links.close();
     this.#compareIceError();
+    this.#limits.apply();
   }
 
   // Migration.
@@ -151,6 +156,7 @@ export class SfuMedia {
     } finally {
       this.#migration = undefined;
       this.#compareIceError();
+      this.#limits.apply();
     }
     if (this.links.current && this.#lost.has(this.links.current)) return this.reopen();
     this.subscriptions.compareAll();
@@ -179,6 +185,11 @@ export class SfuMedia {
     for (const link of [current, next, previous]) if (link && link.nodeId === nodeId) this.#lost.add(link);
     if (!nodeId || !current || this.#lost.has(current)) this.reopen();
     else if (next && this.#lost.has(next)) this.#migration?.abort('MEDIA_NOT_OPEN');
+  }
+
+  /** A node notified what it has paused because the downlink is too narrow. */
+  subscriptionsLimited(transportId: string, publicationIds: readonly string[]): void {
+    this.#limits.set(transportId, publicationIds);
   }
 
   async #endMigration(code: 'MIGRATION_NOT_ACTIVE' | 'MEDIA_NOT_OPEN'): Promise<void> {

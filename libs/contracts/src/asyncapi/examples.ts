@@ -302,6 +302,10 @@ export const eventExamples: { readonly [T in SignalEventType]: EventExample<T> }
     'The layers of an own video that subscriptions in the fleet use changed: the others need not be sent. Repeated every 60 s while not all are used. Sent to that session only; a client may ignore it and send all.',
     { publicationId, producerId: publication.producerId, maxSpatialLayer: 0 },
   ),
+  subscriptions_limited: bySystem(
+    'Which subscriptions the server has paused because the downlink of this session is too narrow: the least important ones, audio never. They are resumed by the server when there is bandwidth; an empty list says that nothing is paused any more. At most once a second. Sent to that session only.',
+    { transportId, publicationIds: [publicationId] },
+  ),
   transport_disconnected: bySystem(
     "A transport has been without the client for 2 s: the client's other end closed it, its path was lost, or it was never connected. Sent to that session only.",
     { transportId, reason: 'consent_expired' },

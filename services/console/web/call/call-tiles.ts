@@ -28,7 +28,7 @@ export function recordingStatus({ participants }: Room): TemplateResult | typeof
 
 /** The tile of a participant. `onFrame` is called when its first frame was presented. */
 export function personTile(tile: PersonTile, box: Box | undefined, onFrame: () => void): TemplateResult {
-  const { id, name, me, picture, mirrored, boxed, muted, speaking, active, reconnecting, quality } = tile;
+  const { id, name, me, picture, mirrored, boxed, muted, speaking, active, reconnecting, quality, limited } = tile;
   return html`<flotilla-tile
     role="listitem"
     aria-label=${describe(tile)}
@@ -46,25 +46,27 @@ export function personTile(tile: PersonTile, box: Box | undefined, onFrame: () =
     .active=${active}
     .reconnecting=${reconnecting}
     .quality=${quality}
+    .limited=${limited}
     @frame=${onFrame}
   ></flotilla-tile>`;
 }
 
 /** The tile of a shared screen. `onFrame` is called when its first frame was presented. */
 export function screenTile(
-  { id, name, me, reconnecting, picture }: ScreenTile,
+  { id, name, me, reconnecting, picture, limited }: ScreenTile,
   box: Box | undefined,
   onFrame: () => void,
 ): TemplateResult {
   return html`<flotilla-tile
     role="listitem"
-    aria-label=${me ? 'Your screen' : `Screen of ${name}`}
+    aria-label=${(me ? 'Your screen' : `Screen of ${name}`) + (limited ? ', paused for bandwidth' : '')}
     style=${place(box)}
     data-screen=${id}
     screen
     .name=${name}
     .me=${me}
     .reconnecting=${reconnecting}
+    .limited=${limited}
     .picture=${picture}
     @frame=${onFrame}
   ></flotilla-tile>`;

@@ -85,6 +85,7 @@ export class RoomWatcher {
       }),
       room.on('trackChanged', changed),
       room.on('qualityChanged', changed),
+      room.on('pausedForBandwidthChanged', changed),
       room.on('speakersChanged', (ids) => {
         this.speakers = ids;
         changed();

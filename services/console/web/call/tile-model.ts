@@ -30,6 +30,8 @@ export interface PersonTile {
   /** The participant's connection dropped and may resume. */
   readonly reconnecting: boolean;
   readonly quality: number | undefined;
+  /** The server has paused its video because the downlink is too narrow. */
+  readonly limited: boolean;
 }
 
 export interface ScreenTile {
@@ -38,6 +40,8 @@ export interface ScreenTile {
   readonly me: boolean;
   readonly reconnecting: boolean;
   readonly picture: Playable;
+  /** As of a person. */
+  readonly limited: boolean;
 }
 
 export function people(room: Room, watcher: RoomWatcher, local: LocalView): PersonTile[] {
@@ -57,6 +61,7 @@ export function people(room: Room, watcher: RoomWatcher, local: LocalView): Pers
     active: false,
     reconnecting: false,
     quality: undefined,
+    limited: false,
   };
   const others = persons.map((participant): PersonTile => {
     const { id, name } = participant;
@@ -75,6 +80,7 @@ export function people(room: Room, watcher: RoomWatcher, local: LocalView): Pers
       active: isActive(id) && !reconnecting,
       reconnecting,
       quality: worst([...participant.publications.values()]),
+      limited: video !== undefined && !video.muted && video.pausedForBandwidth,
     };
   });
   return [own, ...others];
@@ -90,11 +96,14 @@ export function screens(room: Room, local: LocalView): ScreenTile[] {
         me: false,
         reconnecting: connection === 'reconnecting',
         picture: playable(publication),
+        limited: publication.pausedForBandwidth,
       })),
   );
   const { stream } = local.screen;
   if (!stream) return others;
-  const own = { id: stream.id, name: room.me.name, me: true, reconnecting: false, picture: playableOwn(stream) };
+  const { me } = room;
+  const picture = playableOwn(stream);
+  const own = { id: stream.id, name: me.name, me: true, reconnecting: false, picture, limited: false };
   return [...others, own];
 }
 

@@ -101,6 +101,25 @@ export const tileStyles = css`
     font-size: 0.8125rem;
     translate: -50% 0;
   }
+  .limited {
+    position: absolute;
+    top: clamp(0.375rem, 2cqmin, 0.75rem);
+    left: 50%;
+    max-width: calc(100% - 0.75rem);
+    overflow: hidden;
+    padding: 0.125rem 0.5rem;
+    border-radius: var(--radius-s);
+    background: var(--warn-soft);
+    color: var(--warn-ink);
+    font-size: 0.8125rem;
+    font-weight: 600;
+    text-overflow: ellipsis;
+    white-space: nowrap;
+    translate: -50% 0;
+  }
+  :host([limited]) :is(video, canvas) {
+    filter: brightness(0.6);
+  }
   .name {
     overflow: hidden;
     text-overflow: ellipsis;

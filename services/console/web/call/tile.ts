@@ -27,10 +27,12 @@ export function describe({
   muted,
   reconnecting,
   quality,
-}: Pick<PersonTile, 'name' | 'me' | 'muted' | 'reconnecting' | 'quality'>): string {
+  limited,
+}: Pick<PersonTile, 'name' | 'me' | 'muted' | 'reconnecting' | 'quality' | 'limited'>): string {
   return [
     me ? `${name} (you)` : name,
     muted && 'microphone off',
+    limited && 'video paused for bandwidth',
     reconnecting ? 'reconnecting' : quality !== undefined && quality <= 2 && qualityWords[quality],
   ]
     .filter(Boolean)
@@ -62,6 +64,8 @@ export class Tile extends LitElement {
   /** The participant's connection dropped and may resume. */
   @property({ type: Boolean }) reconnecting = false;
   @property({ type: Number }) quality: number | undefined;
+  /** The server has paused the video because the downlink is too narrow. */
+  @property({ type: Boolean, reflect: true }) limited = false;
   /** Key of the picture that has presented a frame. The avatar is shown for every other picture. */
   @state() private shown: string | undefined;
   /** The last frame of a stream whose track is being replaced. */
@@ -161,6 +165,7 @@ export class Tile extends LitElement {
       ${this.boxed && picture && this.shown === picture.key ? html`<flotilla-box-overlay .video=${this.video}></flotilla-box-overlay>` : nothing}
       <span class="ring"></span>
       ${this.reconnecting ? html`<span class="connection" data-testid="tile-connection">Reconnecting…</span>` : nothing}
+      ${this.limited && !this.reconnecting ? html`<span class="limited" data-testid="tile-limited">Paused for bandwidth</span>` : nothing}
       ${screen && document.fullscreenEnabled ? this.#fullscreenButton() : nothing}
       <span class="label">
         ${screen ? icons.screen : this.muted ? html`<span class="muted">${icons.microphoneOff}</span>` : nothing}
