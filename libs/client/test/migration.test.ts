@@ -325,6 +325,19 @@ describe('lost media', () => {
     }
   });
 
+  test('is requested again when the node that it was opened on loses it before everything is published there', async () => {
+    const { session, media, me } = await joinedRoom();
+    session.answers.set('publish', (payload) => published(payload, me.id));
+    await media.localPublications.publish(track(), {});
+    session.answers.delete('publish');
+    media.sfu.mediaLost('old');
+    (await session.nth('open_media', 1)).reply(mediaOn('new', []));
+    const republished = await session.nth('publish', 2);
+    media.sfu.mediaLost('new');
+    republished.reply(published(republished.payload, me.id));
+    await session.nth('open_media', 2);
+  });
+
   test('is not requested once a new session has opened media', async () => {
     const { session, media, record, state } = await joinedRoom();
     const changes = record('mediaChanged');

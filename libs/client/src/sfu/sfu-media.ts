@@ -209,7 +209,11 @@ export class SfuMedia {
     if (!this.#state.mayHaveMedia) return;
     this.#reopening ??= this.#reopen()
       .catch((error: unknown) => this.#state.close(FlotillaError.from(error)))
-      .finally(() => (this.#reopening = undefined));
+      .finally(() => {
+        this.#reopening = undefined;
+        // The new link was lost, too, before it was complete.
+        if (this.links.current && this.#lost.has(this.links.current)) this.reopen();
+      });
   }
 
   /** When the last packet arrived, unless everybody had paused long before. By `performance.now`. */
