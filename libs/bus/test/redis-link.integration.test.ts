@@ -69,19 +69,28 @@ describe('what a connection to Redis reports', () => {
     await hasProblem(link, problem);
   });
 
-  test.each<[string, string[], string, string]>([
-    ['a user who may not write', [], 'ada:pw@', 'the user of Redis may not do this'],
-    ['a full memory', ['--maxmemory', '1'], '', 'the memory of Redis is full'],
-    ['a replica', ['--replicaof', '127.0.0.1 1'], '', 'this Redis is a replica, which refuses writes'],
-  ])('%s, when it is refused a write', async (_, args, login, problem) => {
-    const port = await startServer(...args);
-    await (
-      await linkTo(`redis://127.0.0.1:${port}`)
-    ).redis.call('ACL', 'SETUSER', 'ada', 'on', '>pw', '~*', '+@read', '+@connection', '+info');
-    const link = await linkTo(`redis://${login}127.0.0.1:${port}`);
+  test.each<[string, string[], string]>([
+    ['a full memory', ['--maxmemory', '1'], 'the memory of Redis is full'],
+    ['a replica', ['--replicaof', '127.0.0.1 1'], 'this Redis is a replica, which refuses writes'],
+  ])('%s, when it is refused a write', async (_, args, problem) => {
+    const link = await linkTo(`redis://127.0.0.1:${await startServer(...args)}`);
     expect(link.problem()).toBeUndefined();
     await expect(write(link)).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining(problem) });
     await hasProblem(link, problem);
+  });
+
+  test('nothing when a user may not do something: what it may do works', async () => {
+    const port = await startServer();
+    await (
+      await linkTo(`redis://127.0.0.1:${port}`)
+    ).redis.call('ACL', 'SETUSER', 'ada', 'on', '>pw', '~*', '+@read', '+@connection', '+info');
+    const link = await linkTo(`redis://ada:pw@127.0.0.1:${port}`);
+    await expect(write(link)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining('the user of Redis may not do this'),
+    });
+    expect(link.problem()).toBeUndefined();
+    expect(await link.redis.get('key')).toBeNull();
   });
 
   test('a half-open connection, which is replaced', async () => {

@@ -23,8 +23,8 @@ export class Operations {
     const [vertices, canary, scalings, experiments] = await Promise.all([
       this.store.pulse(),
       this.store.canary.read(),
-      operations.scalings(),
-      operations.experiments(),
+      operations.scalings().catch(this.#without('scale decisions')),
+      operations.experiments().catch(this.#without('experiments')),
     ]);
     return {
       at,
@@ -42,6 +42,14 @@ export class Operations {
       experiments,
     };
   }
+
+  /** An answer without one part, such as one that the user of Redis may not read yet. When Redis is away, the other parts fail as well. */
+  readonly #without =
+    (part: string) =>
+    (error: unknown): [] => {
+      this.log.debug({ err: error, part }, 'operations without a part');
+      return [];
+    };
 
   /** Throws RATE_LIMITED when there are too many. */
   async announce(
