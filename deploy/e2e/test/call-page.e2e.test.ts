@@ -32,6 +32,15 @@ describe('the call page', () => {
     await Promise.all(calls.map((call) => call.close()));
   });
 
+  test('may load scripts from its server alone, and is not framed by other pages, as the other pages of the console', async () => {
+    for (const path of ['/', '/topology', '/operations']) {
+      const policy = (await fetch(new URL(path, topology.pageUrl))).headers.get('content-security-policy');
+      expect(policy).toContain("default-src 'self'");
+      expect(policy).toContain("frame-ancestors 'none'");
+      expect(policy).not.toMatch(/script-src|unsafe-eval/);
+    }
+  });
+
   test('shows a shared screen in a separate tile until the sharing ends', async () => {
     const [ada, bob] = [
       await CallPage.join(browser, topology.pageUrl, { room: 'screens', name: 'Ada' }),

@@ -108,11 +108,36 @@ export class ConsoleModule {
   }
 }
 
+/**
+ * What the pages may load, and that no other page may frame them (Content Security Policy Level 3). Scripts come from this server alone.
+ * Signaling may be anywhere; the SDK asks a gateway that refuses a WebSocket for the reason by HTTP.
+ */
+const contentSecurityPolicy = [
+  "default-src 'self'",
+  "connect-src 'self' http: https: ws: wss:",
+  "img-src 'self' data: blob:",
+  "media-src 'self' data: blob:",
+  "worker-src 'self' blob:",
+  "style-src 'self' 'unsafe-inline'",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+function setPageHeaders(response: Response): void {
+  response.set({
+    'Content-Security-Policy': contentSecurityPolicy,
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+  });
+}
+
 /** Serves the pages at /, /topology and /operations, the bundled SDK under /sdk/ and the examples under /examples/. */
 export function useConsole(app: NestExpressApplication): void {
   const files = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
   // Serves /topology from topology.html, and /operations from operations.html.
-  app.useStaticAssets(files('./web'), { extensions: ['html'] });
+  app.useStaticAssets(files('./web'), { extensions: ['html'], setHeaders: setPageHeaders });
   app.useStaticAssets(fileURLToPath(new URL('.', import.meta.resolve('@flotilla/client/bundle'))), { prefix: '/sdk/' });
   app.useStaticAssets(files('../../../examples'), { prefix: '/examples/' });
 }
