@@ -80,8 +80,11 @@ export class OperationsWatch {
       try {
         const view = (await this.#fetch('console/operations', {})) as OperationsView;
         if (key !== this.#key) continue;
-        if (view.fleet.at !== this.view?.fleet.at) this.#newerAt = performance.now();
-        this.view = view;
+        const shown = this.view?.fleet;
+        // While Redis is away, each registry answers with what it last read.
+        const isNewer = !shown || view.fleet.at > shown.at;
+        if (isNewer) this.#newerAt = performance.now();
+        this.view = isNewer ? view : { ...view, fleet: shown };
         this.problem = undefined;
         this.#failures = 0;
         this.#enter(this.staleSeconds === undefined ? 'live' : 'lost');
