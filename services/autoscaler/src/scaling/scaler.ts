@@ -113,14 +113,15 @@ export class Scaler {
     const decision = decide(demand, target?.replicas, this.#memory, settings, this.#now());
     this.#memory = decision.memory;
     this.#publish(demand, decision);
-    await this.#record(demand, decision);
+    const replicas = target?.replicas;
     await target?.apply(decision, nodes);
+    await this.#record(demand, decision, replicas);
   }
 
   /** The decisions of the instance that leads are those that are carried out. */
-  async #record(demand: Demand, decision: ScalingDecision): Promise<void> {
-    const { records, leads, target } = this.parts;
-    if (leads()) await records.decided(demand, decision, target?.replicas);
+  async #record(demand: Demand, decision: ScalingDecision, replicas: number | undefined): Promise<void> {
+    const { records, leads } = this.parts;
+    if (leads()) await records.decided(demand, decision, replicas);
     else records.retire();
   }
 
