@@ -95,8 +95,19 @@ export const Canary = z
   .describe('State of the canary of SFU nodes.');
 export type Canary = z.infer<typeof Canary>;
 
+/** Body of an order about the candidate. */
+export const OrderCandidate = z.strictObject({
+  candidate: Version.optional().describe(
+    'The version that is meant: the order is refused with WRONG_STATE when another one is the candidate by then. Default: the one of that moment.',
+  ),
+});
+
 export const CanaryOrderKind = z.enum(['promote', 'evacuate', 'reset']);
 
-/** An order of an operator, which the leading autoscaler carries out. */
-export const CanaryOrder = z.object({ kind: CanaryOrderKind, by: z.string().max(256) });
+/** An order of an operator, which the leading autoscaler carries out while its candidate is the same. */
+export const CanaryOrder = z.object({
+  kind: CanaryOrderKind,
+  by: z.string().max(256),
+  candidate: Version.optional(),
+});
 export type CanaryOrder = z.infer<typeof CanaryOrder>;

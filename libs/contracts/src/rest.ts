@@ -1,7 +1,7 @@
 /** The REST API of the room registry: one table, from which the OpenAPI document is generated and requests are parsed. */
 import { z } from 'zod';
 import type { ApiScope } from './api-scope.ts';
-import { Canary } from './canary.ts';
+import { Canary, OrderCandidate } from './canary.ts';
 import { ErrorBody, type ErrorCode } from './errors.ts';
 import { Grant, MaxPublishBitrate } from './grants.ts';
 import { NodeId, ParticipantId, RoomName, RoomRef, SessionId, Subject, UserId } from './ids.ts';
@@ -409,9 +409,10 @@ export const restRoutes = {
     wholeFleet: true,
     summary:
       'Make the candidate the stable version, also when it is being evacuated. Replies with the state before; the leading autoscaler carries the order out within a second.',
+    body: OrderCandidate,
     status: 202,
     reply: Canary,
-    errors: ['NOT_FOUND'],
+    errors: ['NOT_FOUND', 'WRONG_STATE', 'BAD_PAYLOAD'],
   },
   evacuateCanary: {
     method: 'post',
@@ -420,9 +421,10 @@ export const restRoutes = {
     wholeFleet: true,
     summary:
       'Migrate the participants of the observed candidate to the stable version, and exclude it. Replies as `promoteCanary` does.',
+    body: OrderCandidate,
     status: 202,
     reply: Canary,
-    errors: ['NOT_FOUND'],
+    errors: ['NOT_FOUND', 'WRONG_STATE', 'BAD_PAYLOAD'],
   },
   resetCanary: {
     method: 'post',

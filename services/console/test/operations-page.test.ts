@@ -58,7 +58,10 @@ describe('the operations page', () => {
   });
 
   test('orders are those that it has, with nothing else in them', () => {
-    for (const order of [{ kind: 'drain', node: 'nd_a' }, { kind: 'promote' }])
+    for (const order of [
+      { kind: 'drain', node: 'nd_a' },
+      { kind: 'promote', candidate: 'v2' },
+    ])
       expect(Order.safeParse(order).success).toBe(true);
     for (const order of [{ kind: 'drain' }, { kind: 'kill_node', node: 'nd_a' }, { kind: 'reset', node: 'nd_a' }, null])
       expect(Order.safeParse(order).success).toBe(false);

@@ -19,16 +19,20 @@ export class Canary {
 
   /**
    * Gives an order, and returns the state before. Throws NOT_FOUND while the canary is off, and when there is no candidate that could
-   * be promoted or evacuated.
+   * be promoted or evacuated, WRONG_STATE when another version than the one that is meant is the candidate.
    */
-  async order(kind: CanaryOrder['kind'], by: string): Promise<State> {
+  async order(kind: CanaryOrder['kind'], by: string, meant?: string): Promise<State> {
     const state = await this.state();
     const { candidate, phase } = state;
     if (kind === 'promote' && (candidate === undefined || phase === 'promoted'))
       throw new FlotillaError('NOT_FOUND', 'there is no candidate');
     if (kind === 'evacuate' && phase !== 'observing')
       throw new FlotillaError('NOT_FOUND', 'no candidate is being observed');
-    if (!(await this.store.order({ kind, by }))) throw new FlotillaError('NOT_FOUND', 'the canary was switched off');
+    if (meant !== undefined && meant !== candidate)
+      throw new FlotillaError('WRONG_STATE', `the candidate is ${candidate}, not ${meant}`);
+    const about = kind === 'reset' ? {} : { candidate };
+    if (!(await this.store.order({ kind, by, ...about })))
+      throw new FlotillaError('NOT_FOUND', 'the canary was switched off');
     this.log.info({ order: kind, by, candidate, phase }, 'canary order given');
     return state;
   }

@@ -44,6 +44,20 @@ test('without a candidate there is nothing to promote or evacuate, and an evacua
   expect(await api.request('POST', '/v1/canary/promote')).toMatchObject({ status: 202 });
 });
 
+test('an order about another version than the candidate is refused, and one without a version is about the candidate of that moment', async () => {
+  const { api, backplane } = await startRegistry();
+  const { canary } = backplane.store;
+  await canary.write(1, observing, '');
+  for (const kind of ['promote', 'evacuate'])
+    expect(await api.request('POST', `/v1/canary/${kind}`, { candidate: 'v9' })).toMatchObject({
+      status: 409,
+      body: { error: { code: 'WRONG_STATE' } },
+    });
+  expect((await canary.read())?.order).toBeUndefined();
+  expect(await api.request('POST', '/v1/canary/promote')).toMatchObject({ status: 202 });
+  expect((await canary.read())?.order).toMatchObject({ kind: 'promote', candidate: 'v2' });
+});
+
 test('orders need a known key', async () => {
   const { stranger } = await startRegistry();
   expect(await stranger.request('GET', '/v1/canary')).toMatchObject({ status: 403 });

@@ -120,11 +120,15 @@ const evacuating = (canary: Canary, input: DecisionInput, by: CanaryDecider, rea
 };
 
 /** Undefined for an order that does not apply any more. */
-function carryOut({ kind, by }: CanaryOrder, canary: Canary, input: DecisionInput): Canary | undefined {
+function carryOut(
+  { kind, by, candidate: meant }: CanaryOrder,
+  canary: Canary,
+  input: DecisionInput,
+): Canary | undefined {
   const { candidate, ...rest } = canary;
   const reasons = [`${kind} ordered by ${by}`];
   if (kind === 'reset') return moved({ ...rest, excluded: [] }, 'promoted', input, 'operator', reasons);
-  if (candidate === undefined) return undefined;
+  if (candidate === undefined || (meant !== undefined && meant !== candidate)) return undefined;
   if (kind === 'promote') return promoted(canary, input, 'operator', reasons);
   return canary.phase === 'observing' ? evacuating(canary, input, 'operator', reasons) : undefined;
 }

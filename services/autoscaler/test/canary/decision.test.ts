@@ -190,6 +190,15 @@ describe('orders', () => {
     expect(next(order('evacuate'))).toMatchObject({ phase: 'evacuating', excluded: ['v0', 'v2'], ...by });
   });
 
+  test('an order about a version that is no candidate any more is not carried out', () => {
+    for (const kind of ['promote', 'evacuate'] as const)
+      expect(next({ order: { kind, by: 'ada', candidate: 'v1.9' } })).toMatchObject({
+        phase: 'observing',
+        candidate: 'v2',
+      });
+    expect(next({ order: { kind: 'promote', by: 'ada', candidate: 'v2' } })).toMatchObject({ stable: 'v2' });
+  });
+
   test('a version that is being evacuated can be promoted, and is excluded no more', () => {
     const canary: Canary = { ...observing, phase: 'evacuating', excluded: ['v2'] };
     expect(next({ canary, ...order('promote') })).toMatchObject({ phase: 'promoted', stable: 'v2', excluded: [] });

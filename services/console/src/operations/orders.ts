@@ -1,11 +1,12 @@
 import type { Backend } from '@flotilla/backend';
-import { NodeId } from '@flotilla/contracts';
+import { NodeId, OrderCandidate } from '@flotilla/contracts';
 import { z } from 'zod';
 
 /** An order of the operations page, which the registry carries out with the caller's API key. */
 export const Order = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.enum(['cordon', 'uncordon', 'drain']), node: NodeId }),
-  z.strictObject({ kind: z.enum(['promote', 'evacuate', 'reset']) }),
+  z.strictObject({ kind: z.enum(['promote', 'evacuate']), ...OrderCandidate.required().shape }),
+  z.strictObject({ kind: z.literal('reset') }),
 ]);
 export type Order = z.infer<typeof Order>;
 
@@ -21,10 +22,10 @@ export async function giveOrder(registry: Backend, order: Order): Promise<void> 
       await registry.drainNode({ node: order.node });
       break;
     case 'promote':
-      await registry.promoteCanary();
+      await registry.promoteCanary({ candidate: order.candidate });
       break;
     case 'evacuate':
-      await registry.evacuateCanary();
+      await registry.evacuateCanary({ candidate: order.candidate });
       break;
     case 'reset':
       await registry.resetCanary();

@@ -31,6 +31,7 @@ import {
   type NodeSummary,
   type Operations as OperationsState,
   ParticipantId,
+  OrderCandidate,
   type ParticipantList,
   Drill,
   type DrillStarted,
@@ -365,14 +366,20 @@ export class RestController {
 
   @Post(restRoutes.promoteCanary.path)
   @HttpCode(202)
-  promoteCanary(@Res({ passthrough: true }) response: Response): Promise<CanaryState> {
-    return this.canary.order('promote', byKey(response));
+  promoteCanary(
+    @Body(new Parsed(OrderCandidate)) { candidate }: z.output<typeof OrderCandidate>,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<CanaryState> {
+    return this.canary.order('promote', byKey(response), candidate);
   }
 
   @Post(restRoutes.evacuateCanary.path)
   @HttpCode(202)
-  evacuateCanary(@Res({ passthrough: true }) response: Response): Promise<CanaryState> {
-    return this.canary.order('evacuate', byKey(response));
+  evacuateCanary(
+    @Body(new Parsed(OrderCandidate)) { candidate }: z.output<typeof OrderCandidate>,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<CanaryState> {
+    return this.canary.order('evacuate', byKey(response), candidate);
   }
 
   @Post(restRoutes.resetCanary.path)

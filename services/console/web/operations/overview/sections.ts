@@ -304,7 +304,7 @@ function canaryOrders({ phase, candidate = '', excluded }: Canary, ask: NonNulla
         ? orderButton(ask, 'promote', 'Promote', {
             label: `Promote ${candidate}`,
             question: 'It becomes the stable version and gets all participants.',
-            order: { kind: 'promote' },
+            order: { kind: 'promote', candidate },
           })
         : nothing
     }
@@ -313,7 +313,7 @@ function canaryOrders({ phase, candidate = '', excluded }: Canary, ask: NonNulla
         ? orderButton(ask, 'evacuate', 'Evacuate', {
             label: `Evacuate ${candidate}`,
             question: 'Its participants are migrated to the stable version, and it is excluded.',
-            order: { kind: 'evacuate' },
+            order: { kind: 'evacuate', candidate },
           })
         : nothing
     }
