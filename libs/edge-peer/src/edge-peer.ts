@@ -1,9 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { SignalSession, type SignalSessionHandlers } from '@flotilla/client/signal';
 import {
+  type ErrorCode,
   type Event,
   FlotillaError,
   type IceServer,
+  type LeaveReason,
   maxPublicationsPerRequest,
   type MediaSessionParameters,
   migrationLingerMs,
@@ -48,6 +50,8 @@ export interface EdgePeerHandlers {
   onPacket?(publicationId: string, packet: Buffer, now: number): void;
   /** A sender report of a remote publication. */
   onSenderReport?(publicationId: string, report: SenderReport): void;
+  /** No more packets of this SSRC follow: its subscription or its node was replaced, or a migration to its node was rolled back. */
+  onStreamEnded?(publicationId: string, ssrc: number): void;
   /** An event of the room, after it has taken effect. */
   onRoomEvent?(event: Event): void;
   /** A publication ended, or its participant left. */
@@ -74,6 +78,10 @@ export interface Move {
 }
 
 const retryPausesMs = [100, 300, 1000, 3000] as const;
+/** Pause between later attempts at subscriptions and lists, for as long as they fail. */
+const laterRetryPauseMs = 10_000;
+/** Errors of a subscription that an attempt with the same producer meets again. */
+const finalSubscriptionErrors: ReadonlySet<string> = new Set(['MEDIA_UNSUPPORTED']);
 /** Pause before `migrated` is sent again when it is unknown whether it was carried out. */
 const commitPauseMs = 250;
 const unanswered: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED']);
@@ -88,8 +96,17 @@ export class EdgePeer {
   #session!: PeerSession;
   #capabilities!: RtpCapabilities;
   #toSubscribe = new Set<string>();
-  /** While a large room is listed: publications that ended since the last page was requested. */
-  #droppedMeanwhile: Set<string> | undefined;
+  /** Publications that could not be subscribed to with all attempts so far, and the last error. */
+  readonly #failedSubscriptions = new Map<string, FlotillaError>();
+  #laterRetry: NodeJS.Timeout | undefined;
+  /** For each list of a large room that is being requested: publications that changed or ended meanwhile. */
+  readonly #listings = new Set<Set<string>>();
+  /** The snapshot after lost events that is being completed. A newer one replaces it. */
+  #completing: symbol | undefined;
+  /** Own publications of sessions that ended, by their previous ids, until a new session publishes them. */
+  readonly #toRepublish = new Map<string, OutgoingTrack>();
+  /** Remote publications of sessions that ended. Those that a new session has not are reported as ended. */
+  readonly #toCompare = new Set<string>();
   #link!: EdgeLink;
   #previousLink: EdgeLink | undefined;
   /** While it migrates: the media on the new node. */
@@ -181,6 +198,18 @@ export class EdgePeer {
     return this.#publications;
   }
 
+  /**
+   * Publications that could not be subscribed to with several attempts, and the last error. Further attempts follow, except with
+   * MEDIA_UNSUPPORTED.
+   */
+  get failedSubscriptions(): ReadonlyMap<string, FlotillaError> {
+    const isMissing = (id: string): boolean => {
+      const publication = this.#publications.get(id);
+      return publication !== undefined && this.#isMissing(publication);
+    };
+    return new Map([...this.#failedSubscriptions].filter(([id]) => isMissing(id)));
+  }
+
   /** Publishes a track, after a running migration or while media is opened again after that. Throws the error of the server. */
   async publish(track: OutgoingTrack): Promise<string> {
     while (this.#migrating || this.#reopening) await (this.#migrating ?? this.#reopening);
@@ -201,6 +230,7 @@ export class EdgePeer {
 
   async unpublish(publicationId: string): Promise<void> {
     this.#tracks.delete(publicationId);
+    this.#toRepublish.delete(publicationId);
     for (const link of [this.#link, this.#previousLink]) link?.unpublish(publicationId);
     await this.#request('unpublish', { publicationId });
   }
@@ -225,14 +255,14 @@ export class EdgePeer {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#laterRetry);
     this.#closeMedia();
     (this.#session as PeerSession | undefined)?.close();
   }
 
   #closeMedia(): void {
-    // Undefined when the join failed.
-    (this.#link as EdgeLink | undefined)?.close();
-    this.#previousLink?.close();
+    // During a migration, there is one on each node.
+    for (const link of this.#links) link.close();
   }
 
   #end(error: FlotillaError): void {
@@ -263,7 +293,7 @@ export class EdgePeer {
       participant_left: ({ participantId, reason, publicationIds }) => {
         for (const id of publicationIds) this.#drop(id);
         if (participantId === this.participantId)
-          this.#end(new FlotillaError('NOT_IN_ROOM', `removed from the room: ${reason}`));
+          this.#end(new FlotillaError(leaveCodes[reason] ?? 'NOT_IN_ROOM', `removed from the room: ${reason}`));
       },
       room_deleted: () => this.#end(new FlotillaError('ROOM_NOT_FOUND', 'the room was deleted')),
       subscriptions_ended: (payload) => void this.#subscriptionsEnded(payload),
@@ -292,25 +322,60 @@ export class EdgePeer {
     const room = rooms.find(({ roomId }) => roomId === this.roomId);
     if (!room)
       return this.#end(new FlotillaError('NOT_IN_ROOM', 'removed from the room while the connection was lost'));
-    if (!room.snapshot) return;
+    // Their last attempt may have failed because of the connection.
+    if (!room.snapshot) return this.#subscribeMissing();
+    const { publications, next, offset } = room.snapshot;
+    const inSnapshot = new Set(publications.map(({ id }) => id));
+    const before = [...this.#publications.keys()].filter((id) => !this.#tracks.has(id) && !inSnapshot.has(id));
+    for (const publication of publications) this.#put(publication);
+    this.#session.setOffset(this.roomId, offset);
+    void this.#complete(next, before);
     // Events were lost, perhaps those about the own media.
-    for (const id of this.#publications.keys())
-      if (!this.#tracks.has(id) && !room.snapshot.publications.some((each) => each.id === id)) this.#drop(id);
-    for (const publication of room.snapshot.publications) this.#put(publication);
-    this.#session.setOffset(this.roomId, room.snapshot.offset);
     this.#reopen('events were lost');
+  }
+
+  /**
+   * Completes a snapshot after lost events.
+   *
+   * @param before publications before it that it does not have: they end, unless the other pages of a large room have them.
+   */
+  async #complete(next: string | undefined, before: readonly string[]): Promise<void> {
+    const completing = Symbol('snapshot');
+    this.#completing = completing;
+    for (let attempt = 0; ; attempt++) {
+      let listed: ReadonlySet<string> = new Set();
+      try {
+        if (next !== undefined) listed = await this.#list(next);
+      } catch (error) {
+        if (this.#closed || this.#completing !== completing) return;
+        if (attempt === 0) this.#problem(`room not listed after lost events: ${String(error)}`);
+        await pause(retryPausesMs[attempt] ?? laterRetryPauseMs, undefined, { ref: false });
+        if (this.#closed || this.#completing !== completing) return;
+        continue;
+      }
+      if (this.#completing !== completing) return;
+      for (const id of before) if (this.#publications.has(id) && !listed.has(id)) this.#drop(id);
+      return;
+    }
   }
 
   /** Joins again with a new session, and publishes what was published with the previous one. */
   async #restart(): Promise<void> {
-    const tracks = [...this.#tracks.values()];
-    const previous = this.#remotePublications();
+    // An attempt before may have failed.
+    for (const [id, track] of this.#tracks) this.#toRepublish.set(id, track);
+    for (const { id } of this.#remotePublications()) this.#toCompare.add(id);
     this.#closeMedia();
     this.#tracks.clear();
+    this.#failedSubscriptions.clear();
+    this.#completing = undefined;
     this.#early = [];
     await this.#join();
-    for (const { id } of previous) if (!this.#publications.has(id)) this.#handlers.onPublicationEnded?.(id);
-    for (const track of tracks) await this.publish(track);
+    for (const id of this.#toCompare) if (!this.#publications.has(id)) this.#handlers.onPublicationEnded?.(id);
+    this.#toCompare.clear();
+    for (const [id, track] of this.#toRepublish) {
+      await this.publish(track);
+      this.#toRepublish.delete(id);
+    }
   }
 
   // Remote publications.
@@ -319,19 +384,26 @@ export class EdgePeer {
     return [...this.#publications.values()].filter(({ participantId }) => participantId !== this.participantId);
   }
 
-  /** Lists the publications of a large room that the snapshot leaves out. */
-  async #list(first: string | undefined): Promise<void> {
-    for (let cursor = first; cursor !== undefined && this.#subscribes;) {
-      const dropped = new Set<string>();
-      this.#droppedMeanwhile = dropped;
-      const { publications, next }: ReplyPayload<'list_participants'> = await this.#request('list_participants', {
-        cursor,
-      });
-      for (const publication of publications)
-        if (!this.#publications.has(publication.id) && !dropped.has(publication.id)) this.#put(publication);
-      cursor = next;
+  /** Lists the publications of a large room that the snapshot leaves out. Returns their ids, and those of events meanwhile. */
+  async #list(first: string | undefined): Promise<ReadonlySet<string>> {
+    const listed = new Set<string>();
+    const changed = new Set<string>();
+    this.#listings.add(changed);
+    try {
+      for (let cursor = first; cursor !== undefined && this.#subscribes;) {
+        const { publications, next }: ReplyPayload<'list_participants'> = await this.#request('list_participants', {
+          cursor,
+        });
+        for (const publication of publications) {
+          listed.add(publication.id);
+          if (!changed.has(publication.id)) this.#put(publication);
+        }
+        cursor = next;
+      }
+    } finally {
+      this.#listings.delete(changed);
     }
-    this.#droppedMeanwhile = undefined;
+    return new Set([...listed, ...changed]);
   }
 
   get #subscribes(): boolean {
@@ -340,14 +412,17 @@ export class EdgePeer {
 
   #put(publication: Publication): void {
     this.#publications.set(publication.id, publication);
+    for (const changed of this.#listings) changed.add(publication.id);
     if (publication.participantId !== this.participantId && this.#isMissing(publication))
       this.#subscribeSoon(publication.id);
   }
 
   #drop(publicationId: string): void {
     this.#publications.delete(publicationId);
-    this.#droppedMeanwhile?.add(publicationId);
+    for (const changed of this.#listings) changed.add(publicationId);
     this.#toSubscribe.delete(publicationId);
+    this.#failedSubscriptions.delete(publicationId);
+    this.#toCompare.delete(publicationId);
     this.#link.forget(publicationId);
     this.#handlers.onPublicationEnded?.(publicationId);
   }
@@ -367,32 +442,61 @@ export class EdgePeer {
       setTimeout(() => {
         const ids = [...this.#toSubscribe];
         this.#toSubscribe.clear();
-        for (let from = 0; from < ids.length; from += maxPublicationsPerRequest)
-          void this.#subscribe(ids.slice(from, from + maxPublicationsPerRequest));
+        this.#subscribeAll(ids, 0);
       });
     }
     this.#toSubscribe.add(publicationId);
   }
 
-  async #subscribe(ids: readonly string[], attempt = 0): Promise<void> {
+  #subscribeAll(ids: readonly string[], attempt: number): void {
+    for (let from = 0; from < ids.length; from += maxPublicationsPerRequest)
+      void this.#subscribe(ids.slice(from, from + maxPublicationsPerRequest), attempt);
+  }
+
+  async #subscribe(ids: readonly string[], attempt: number): Promise<void> {
     const link = this.#link;
-    const publicationIds = ids.filter((id) => this.#publications.has(id));
+    const publicationIds = ids.filter((id) => {
+      const publication = this.#publications.get(id);
+      return publication && this.#isMissing(publication);
+    });
     if (this.#closed || link.closed || publicationIds.length === 0) return;
-    let toRetry: readonly string[];
-    let reason = '';
+    let failures: readonly (readonly [publicationId: string, error: FlotillaError])[];
     try {
       const { subscriptions, failed } = await link.request('subscribe', { publicationIds });
+      failures = failed.map(({ publicationId, error }) => [
+        publicationId,
+        new FlotillaError(error.code, error.message),
+      ]);
       await link.receive(subscriptions);
-      toRetry = failed.map(({ publicationId }) => publicationId);
-      reason = failed[0]?.error.message ?? '';
     } catch (error) {
-      toRetry = publicationIds;
-      reason = String(error);
+      failures = publicationIds.map((id) => [id, FlotillaError.from(error)]);
     }
+    // What another link lacks is subscribed to when it becomes the current one.
+    if (this.#closed || link !== this.#link) return;
+    const toRetry = failures.filter(([, { code }]) => !finalSubscriptionErrors.has(code)).map(([id]) => id);
     const pauseMs = retryPausesMs[attempt];
-    if (toRetry.length === 0 || this.#closed) return;
-    if (pauseMs === undefined) this.#problem(`could not subscribe to ${toRetry.join(', ')}: ${reason}`);
+    for (const [id, error] of failures)
+      if (pauseMs === undefined || !toRetry.includes(id)) this.#subscriptionFailed(id, error);
+    if (toRetry.length === 0) return;
+    if (pauseMs === undefined) this.#retryLater();
     else setTimeout(() => void this.#subscribe(toRetry, attempt + 1), pauseMs);
+  }
+
+  #subscriptionFailed(publicationId: string, error: FlotillaError): void {
+    if (!this.#publications.has(publicationId)) return;
+    if (!this.#failedSubscriptions.has(publicationId))
+      this.#problem(`could not subscribe to ${publicationId}: ${error.message}`);
+    this.#failedSubscriptions.set(publicationId, error);
+  }
+
+  /** Tries the failed subscriptions again after a pause, once. */
+  #retryLater(): void {
+    this.#laterRetry ??= setTimeout(() => {
+      this.#laterRetry = undefined;
+      const failed = [...this.failedSubscriptions].filter(([, { code }]) => !finalSubscriptionErrors.has(code));
+      const ids = failed.map(([id]) => id);
+      this.#subscribeAll(ids, retryPausesMs.length);
+    }, laterRetryPauseMs);
   }
 
   // Media.
@@ -415,6 +519,7 @@ export class EdgePeer {
         onSubscribed: (subscription) => this.#handlers.onSubscribed?.(subscription),
         onPacket: (publicationId, packet, now) => this.#handlers.onPacket?.(publicationId, packet, now),
         onSenderReport: (publicationId, report) => this.#handlers.onSenderReport?.(publicationId, report),
+        onStreamEnded: (publicationId, ssrc) => this.#handlers.onStreamEnded?.(publicationId, ssrc),
         onLost: () => onLost(),
       },
       this.#relays,
@@ -487,6 +592,7 @@ export class EdgePeer {
       const reason = String(error).slice(0, 256);
       this.#handlers.onMoved?.({ fromNode, toNode, ms: performance.now() - began, steps, error: reason });
       await this.#request('migration_failed', { migrationId, reason }).catch(() => undefined);
+      this.#subscribeMissing();
     } finally {
       this.#migrating = undefined;
       this.#nextLink = undefined;
@@ -504,6 +610,7 @@ export class EdgePeer {
       } catch (error) {
         if (!unanswered.has(FlotillaError.from(error).code) || performance.now() >= deadline) throw error;
         await pause(commitPauseMs);
+        if (this.#closed) throw error;
       }
     }
   }
@@ -555,6 +662,12 @@ export class EdgePeer {
     }
   }
 }
+
+/** Errors of a peer whose participant left for another reason than a removal: it may join again. */
+const leaveCodes: Partial<Record<LeaveReason, ErrorCode>> = {
+  disconnected: 'SESSION_EXPIRED',
+  failed: 'MEDIA_NOT_OPEN',
+};
 
 /** The codecs of the fleet that edge peers receive. */
 const receivedTypes: ReadonlySet<string> = new Set(['audio/opus', 'video/vp8', 'video/h264']);

@@ -31,6 +31,8 @@ export interface LinkHandlers {
   onPacket?(publicationId: string, packet: Buffer, now: number): void;
   /** A sender report of a subscription. */
   onSenderReport?(publicationId: string, report: SenderReport): void;
+  /** No more packets of this stream are passed on. */
+  onStreamEnded?(publicationId: string, ssrc: number): void;
   /** A connected transport has lost its network path for good. */
   onLost?(): void;
 }
@@ -40,6 +42,8 @@ interface Stream {
   readonly kind: MediaKind;
   readonly producerId: string;
   readonly reception: Reception;
+  /** The SFU sends no packets of it yet. */
+  isPaused: boolean;
 }
 
 interface Sent {
@@ -109,9 +113,10 @@ export class EdgeLink {
 
   // Receiving.
 
-  /** Id of the producer that a publication is received from. */
+  /** Id of the producer that a publication is received from. Undefined while its subscription is paused. */
   producerOf(publicationId: string): string | undefined {
-    return this.#streamsOf(publicationId).at(-1)?.[1].producerId;
+    const stream = this.#streamsOf(publicationId).at(-1)?.[1];
+    return stream?.isPaused ? undefined : stream?.producerId;
   }
 
   /** Packets received of a publication by this link. */
@@ -130,24 +135,33 @@ export class EdgeLink {
   }
 
   #add(subscription: Subscription): void {
-    const { publicationId, producerId, kind, rtpParameters } = subscription;
+    const { publicationId, producerId, kind, rtpParameters, paused: isPaused } = subscription;
     const ssrc = rtpParameters.encodings![0]!.ssrc!;
     if (this.#streams.has(ssrc)) return;
     // A replaced producer: the stream of the last one is kept until the new one arrives, older ones are dropped.
-    for (const [old] of this.#streamsOf(publicationId).slice(0, -1)) this.#streams.delete(old);
+    for (const [old] of this.#streamsOf(publicationId).slice(0, -1)) this.#endStream(old);
     const { clockRate } = rtpParameters.codecs[0]!;
-    this.#streams.set(ssrc, { publicationId, kind, producerId, reception: new Reception(ssrc, clockRate) });
+    this.#streams.set(ssrc, { publicationId, kind, producerId, reception: new Reception(ssrc, clockRate), isPaused });
     this.handlers.onSubscribed?.(subscription);
   }
 
   async #resume(subscriptions: readonly Subscription[]): Promise<void> {
     const publicationIds = subscriptions.filter(({ paused }) => paused).map(({ publicationId }) => publicationId);
     if (publicationIds.length > 0) await this.request('update_subscriptions', { publicationIds, paused: false });
+    for (const { rtpParameters } of subscriptions) {
+      const stream = this.#streams.get(rtpParameters.encodings![0]!.ssrc!);
+      if (stream) stream.isPaused = false;
+    }
   }
 
   /** Drops the streams of a publication. */
   forget(publicationId: string): void {
-    for (const [ssrc] of this.#streamsOf(publicationId)) this.#streams.delete(ssrc);
+    for (const [ssrc] of this.#streamsOf(publicationId)) this.#endStream(ssrc);
+  }
+
+  #endStream(ssrc: number): void {
+    const stream = this.#streams.get(ssrc);
+    if (this.#streams.delete(ssrc)) this.handlers.onStreamEnded?.(stream!.publicationId, ssrc);
   }
 
   #onReceived(packet: Buffer): void {
@@ -300,6 +314,7 @@ export class EdgeLink {
     for (const { started } of this.#sent.values()) started.stop();
     this.#sent.clear();
     this.#recv?.close();
+    for (const ssrc of [...this.#streams.keys()]) this.#endStream(ssrc);
     void this.#send?.then(
       (transport) => transport.close(),
       () => undefined,

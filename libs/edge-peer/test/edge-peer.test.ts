@@ -1,12 +1,14 @@
-import { setImmediate as turnOfEventLoop } from 'node:timers/promises';
+import { setImmediate as turnOfEventLoop, setTimeout as pause } from 'node:timers/promises';
 import type { SignalSessionHandlers } from '@flotilla/client/signal';
 import {
   type Event,
   FlotillaError,
   type MediaSessionParameters,
+  type Publication,
   roomAddress,
   type RoomEventPayload,
   type RoomEventType,
+  type RoomSnapshot,
 } from '@flotilla/contracts';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { EdgePeer, type EdgePeerHandlers, type Move, type PeerSession } from '../src/edge-peer.ts';
@@ -117,7 +119,10 @@ class Fleet {
   }
 }
 
-afterEach(() => void vi.restoreAllMocks());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 describe('joining as an edge peer', () => {
   /** Joins with a handler that uses the peer, which its callers have only after `join` resolved. */
@@ -179,6 +184,21 @@ describe('joining as an edge peer', () => {
   });
 });
 
+describe('an edge peer whose participant left the room', () => {
+  test.each([
+    ['disconnected', 'SESSION_EXPIRED'],
+    ['failed', 'MEDIA_NOT_OPEN'],
+    ['removed', 'NOT_IN_ROOM'],
+    ['revoked', 'NOT_IN_ROOM'],
+  ] as const)('ends for the reason %s with %s', async (reason, code) => {
+    const fleet = new Fleet();
+    const closed = Promise.withResolvers<FlotillaError>();
+    await fleet.join({ onClosed: closed.resolve });
+    fleet.emit('participant_left', { participantId, reason, publicationIds: [] });
+    expect(await closed.promise).toMatchObject({ code });
+  });
+});
+
 describe('the subscriptions of an edge peer', () => {
   const publicationOf = (id: string): Record<string, unknown> => ({
     ...{ id, participantId: 'pt_2', kind: 'audio', source: 'microphone', codec: 'audio/opus', muted: false },
@@ -212,6 +232,113 @@ describe('the subscriptions of an edge peer', () => {
     await fleet.handlers.onRestarted();
     expect(endings).toEqual(['pub_3']);
     expect(subscribed).toEqual(['pub_2 consumer', 'pub_2 another', 'pub_2 consumer']);
+    peer.close();
+  });
+
+  const subscribed = { subscriptions: [{ ...pausedSubscription, paused: true }], failed: [] };
+  const added = (fleet: Fleet): void =>
+    fleet.emit('publication_added', { publication: publicationOf('pub_2') as unknown as Publication });
+  const refused = (code: string) => () => ({
+    subscriptions: [],
+    failed: [{ publicationId: 'pub_2', error: { code, message: 'refused' } }],
+  });
+  /** Longer than the first attempts. */
+  const firstAttemptsMs = 5000;
+
+  test('that fail are requested again every 10 s, and are listed meanwhile', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const fleet = new Fleet();
+    const peer = await fleet.join();
+    fleet.replies.set('subscribe', refused('NODE_UNAVAILABLE'));
+    added(fleet);
+    await vi.advanceTimersByTimeAsync(firstAttemptsMs);
+    const first = fleet.sent('subscribe').length;
+    expect([...peer.failedSubscriptions.values()]).toMatchObject([{ code: 'NODE_UNAVAILABLE', message: 'refused' }]);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(fleet.sent('subscribe')).toHaveLength(first + 2);
+    fleet.replies.set('subscribe', () => subscribed);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(fleet.sent('subscribe')).toHaveLength(first + 3);
+    expect(peer.failedSubscriptions.size).toBe(0);
+    peer.close();
+  });
+
+  test('that no attempt can receive are not requested again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const fleet = new Fleet();
+    const peer = await fleet.join();
+    fleet.replies.set('subscribe', refused('MEDIA_UNSUPPORTED'));
+    added(fleet);
+    await vi.advanceTimersByTimeAsync(firstAttemptsMs + 20_000);
+    expect(fleet.sent('subscribe')).toHaveLength(1);
+    expect([...peer.failedSubscriptions.keys()]).toEqual(['pub_2']);
+    peer.close();
+  });
+
+  test('whose resumption failed are requested again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const fleet = new Fleet();
+    const peer = await fleet.join();
+    fleet.replies.set('subscribe', () => subscribed);
+    fleet.replies.set('update_subscriptions', () => Promise.reject(new FlotillaError('UNAVAILABLE')));
+    added(fleet);
+    await vi.advanceTimersByTimeAsync(firstAttemptsMs);
+    expect([...peer.failedSubscriptions.keys()]).toEqual(['pub_2']);
+    fleet.replies.delete('update_subscriptions');
+    const { length } = fleet.sent('update_subscriptions');
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(fleet.sent('update_subscriptions')).toHaveLength(length + 1);
+    expect(peer.failedSubscriptions.size).toBe(0);
+    peer.close();
+  });
+
+  test('that failed are requested again when the session is resumed', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const fleet = new Fleet();
+    const peer = await fleet.join();
+    fleet.replies.set('subscribe', refused('NODE_UNAVAILABLE'));
+    added(fleet);
+    await vi.advanceTimersByTimeAsync(firstAttemptsMs);
+    fleet.replies.set('subscribe', () => subscribed);
+    fleet.handlers.onResumed([{ roomId, participantId, resumed: true }]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(peer.failedSubscriptions.size).toBe(0);
+    peer.close();
+  });
+
+  test('of a large room end after lost events only when no page of its publications has them', async () => {
+    const fleet = new Fleet();
+    const endings: string[] = [];
+    fleet.replies.set('subscribe', () => ({ subscriptions: [], failed: [] }));
+    fleet.replies.set('join', () => roomWith('pub_2', 'pub_3', 'pub_4'));
+    const peer = await fleet.join({ onPublicationEnded: (publicationId) => endings.push(publicationId) });
+    const pages = Promise.withResolvers<unknown>();
+    fleet.replies.set('list_participants', ({ cursor }) =>
+      cursor === '1' ? { publications: [publicationOf('pub_3')], next: '2' } : pages.promise,
+    );
+    const { snapshot } = roomWith('pub_2') as { snapshot: RoomSnapshot };
+    fleet.handlers.onResumed([{ roomId, participantId, resumed: false, snapshot: { ...snapshot, next: '1' } }]);
+    await vi.waitFor(() => expect(fleet.sent('list_participants')).toHaveLength(2), waiting);
+    expect(endings).toEqual([]);
+    pages.resolve({ publications: [publicationOf('pub_5')] });
+    await vi.waitFor(() => expect(endings).toEqual(['pub_4']), waiting);
+    expect([...peer.publications.keys()]).toEqual(['pub_2', 'pub_3', 'pub_5']);
+    peer.close();
+  });
+
+  test('that ended between two attempts at a new session have ended, and own publications continue', async () => {
+    const fleet = new Fleet();
+    const endings: string[] = [];
+    fleet.replies.set('subscribe', () => ({ subscriptions: [], failed: [] }));
+    fleet.replies.set('join', () => roomWith('pub_2', 'pub_3'));
+    const peer = await fleet.join({ onPublicationEnded: (publicationId) => endings.push(publicationId) });
+    await peer.publish(newTrack());
+    fleet.replies.set('join', () => ({ ...(roomWith('pub_2') as object), media: mediaOn('nd_a') }));
+    fleet.open.mockRejectedValueOnce(new FlotillaError('ICE_FAILED'));
+    await expect(fleet.handlers.onRestarted()).rejects.toMatchObject({ code: 'ICE_FAILED' });
+    await fleet.handlers.onRestarted();
+    expect(endings).toEqual(['pub_3']);
+    expect(fleet.sent('publish')).toHaveLength(2);
     peer.close();
   });
 });
@@ -326,6 +453,45 @@ describe('a migration of an edge peer', () => {
       peer.close();
     },
   );
+
+  test('that is rolled back ends the streams of the new node', async () => {
+    const fleet = new Fleet();
+    const ended: number[] = [];
+    const { promise: moved, resolve } = Promise.withResolvers<Move>();
+    const peer = await fleet.join({ onMoved: resolve, onStreamEnded: (_id, ssrc) => ended.push(ssrc) });
+    fleet.replies.set('migrated', () => Promise.reject(new FlotillaError('MIGRATION_NOT_ACTIVE')));
+    fleet.migrate({ ...mediaOn('nd_b'), subscriptions: [{ ...pausedSubscription, paused: false }] });
+    expect(await moved).toMatchObject({ error: expect.any(String) });
+    expect(ended).toEqual([1]);
+    peer.close();
+  });
+
+  test('ends with the peer: the media on both nodes is closed', async () => {
+    const fleet = new Fleet();
+    const closed: string[] = [];
+    fleet.open.mockImplementation(async ({ parameters: { id } }) => {
+      return { send: () => undefined, close: () => closed.push(id) } as unknown as PeerTransport;
+    });
+    const peer = await fleet.join();
+    fleet.replies.set('migrated', () => Promise.withResolvers().promise);
+    fleet.migrate();
+    await vi.waitFor(() => expect(fleet.sent('migrated')).toHaveLength(1), waiting);
+    expect(closed).toEqual([]);
+    peer.close();
+    expect(closed.sort()).toEqual(['nd_a-recv', 'nd_b-recv']);
+  });
+
+  test('is not committed again after the peer was closed', async () => {
+    const { fleet, peer } = await joined();
+    fleet.replies.set('migrated', () => Promise.reject(new FlotillaError('UNAVAILABLE')));
+    fleet.migrate();
+    await vi.waitFor(() => expect(fleet.sent('migrated')).toHaveLength(1), waiting);
+    peer.close();
+    const requests = fleet.requests.length;
+    // More than the pause between two commits.
+    await pause(400);
+    expect(fleet.requests).toHaveLength(requests);
+  });
 });
 
 describe('media that an edge peer opens again', () => {
