@@ -55,8 +55,13 @@ export const recordingManifest = z.object({
   roomId: z.string(),
   startedAtMs: unixMs,
   endedAtMs: unixMs.optional(),
-  /** `disk full` and `write failed` end a recording; what was written until then is kept. */
-  state: z.enum(['recording', 'complete', 'disk full', 'write failed']),
+  /**
+   * `disk full`, `write failed`, and `failed` for another reason, end a recording before all of it was recorded; what was written
+   * until then is kept.
+   */
+  state: z.enum(['recording', 'complete', 'disk full', 'write failed', 'failed']),
+  /** Why it is not complete, for people. */
+  reason: z.string().optional(),
   tracks: z.array(track),
 });
 

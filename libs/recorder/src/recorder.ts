@@ -20,6 +20,12 @@ export interface RecorderOptions {
   readonly onEnd?: (state: RecordingState, error: Error) => void;
 }
 
+/** Why a recording ends before all of it was recorded, for its manifest. */
+export interface RecordingFailure {
+  readonly state: Exclude<RecordingState, 'recording' | 'complete'>;
+  readonly reason: string;
+}
+
 const tickMs = 100;
 /** The ends and sizes of open parts are brought up to date this often, in ms. */
 const manifestMs = 5000;
@@ -45,6 +51,8 @@ export class Recorder {
   #savedAt = performance.now();
   #saving: Promise<void> = Promise.resolve();
   #ending: Promise<RecordingManifest> | undefined;
+  /** The first error of the files. */
+  #error: Error | undefined;
 
   private constructor(
     private readonly options: RecorderOptions,
@@ -134,9 +142,19 @@ export class Recorder {
     }
   }
 
-  /** Ends the recording. Resolves when its files are closed. */
-  stop(): Promise<RecordingManifest> {
-    this.#ending ??= this.#end('complete');
+  /** Why a file could not be written: the first error, also one while the files were being closed. */
+  get error(): Error | undefined {
+    return this.#error;
+  }
+
+  /**
+   * Ends the recording. Resolves when its files are closed; `state` of the manifest and `error` say whether all could be written.
+   *
+   * @param failure why it ends early. Default: it is complete.
+   * @throws Error when the manifest could not be written.
+   */
+  stop(failure?: RecordingFailure): Promise<RecordingManifest> {
+    this.#ending ??= this.#end(failure);
     return this.#ending;
   }
 
@@ -173,29 +191,43 @@ export class Recorder {
   }
 
   async #fail(cause: Error): Promise<void> {
+    this.#error ??= cause;
+    // `#end` reads the error when the files are closed.
     if (this.#ending) return;
-    const code = (cause as NodeJS.ErrnoException).code ?? '';
-    const state = diskFullCodes.has(code) ? 'disk full' : 'write failed';
-    this.#ending = this.#end(state);
+    const failure = failureOf(cause);
+    this.#ending = this.#end(failure);
     // The manifest may not be on disk, but the files are closed.
     await this.#ending.catch(() => undefined);
-    this.options.onEnd?.(state, cause);
+    this.options.onEnd?.(failure.state, cause);
   }
 
-  async #end(state: RecordingState): Promise<RecordingManifest> {
+  async #end(failure?: RecordingFailure): Promise<RecordingManifest> {
     clearInterval(this.#timer);
-    await Promise.all(this.#openTracks.map((track) => track.end()));
-    await rm(join(this.options.directory, reserveName), { force: true });
-    this.manifest.state = state;
-    this.manifest.endedAtMs = Date.now();
-    await this.#save();
-    return this.manifest;
+    const { manifest } = this;
+    try {
+      await Promise.all(this.#openTracks.map((track) => track.end()));
+      this.#tracks.clear();
+      await rm(join(this.options.directory, reserveName), { force: true });
+      manifest.endedAtMs = Date.now();
+      Object.assign(manifest, failure ?? (this.#error ? failureOf(this.#error) : { state: 'complete' }));
+      await this.#save();
+      return manifest;
+    } catch (error) {
+      this.#error ??= error as Error;
+      Object.assign(manifest, failure ?? failureOf(this.#error));
+      throw error;
+    }
   }
+}
+
+function failureOf(error: Error): RecordingFailure {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return { state: diskFullCodes.has(code) ? 'disk full' : 'write failed', reason: message };
 }
 
 /** The manifest of a recording whose recorder was killed or stopped. */
 async function continued(directory: string, before: RecordingManifest): Promise<RecordingManifest> {
-  const { endedAtMs: _, ...manifest } = before;
+  const { endedAtMs: _endedAtMs, reason: _reason, ...manifest } = before;
   for (const part of manifest.tracks.flatMap(({ parts }) => parts)) {
     if (part.state !== 'open') continue;
     part.state = 'interrupted';

@@ -28,6 +28,8 @@ const maxExistingFiles = 100;
 /** A new one begins with other parameter sets, without key frames, and after a codec was replaced. Further frames are not written. */
 const maxParts = 1000;
 const maxEarlier = 16;
+/** Newer streams that have had no key frame yet. */
+const maxCandidates = 4;
 /** Sender reports of streams without packets so far. */
 const maxEarlyReports = 8;
 
@@ -57,8 +59,8 @@ export class TrackRecording implements TrackFeed {
   readonly #view = new RtpPacket();
   /** The stream that is written. */
   #current: SourceStream | undefined;
-  /** A newer stream, until its first key frame is there. */
-  #candidate: SourceStream | undefined;
+  /** Newer streams by SSRC, in the order of their first packets, until the first key frame of each is there. */
+  readonly #candidates = new Map<number, SourceStream>();
   /** SSRCs of the streams before, the last ones: while publisher and recorder both migrate, three arrive at once. */
   readonly #earlier = new Set<number>();
   readonly #earlyReports = new Map<number, SenderReport>();
@@ -91,18 +93,24 @@ export class TrackRecording implements TrackFeed {
   senderReport(report: SenderReport): void {
     if (this.#ended) return;
     const { ssrc } = report;
-    const stream = [this.#current, this.#candidate].find((one) => one?.ssrc === ssrc);
+    const stream = this.#current?.ssrc === ssrc ? this.#current : this.#candidates.get(ssrc);
     if (stream) return stream.senderReport(report);
     this.#earlyReports.delete(ssrc);
     this.#earlyReports.set(ssrc, report);
     if (this.#earlyReports.size > maxEarlyReports) this.#earlyReports.delete(this.#earlyReports.keys().next().value!);
   }
 
+  streamEnded(ssrc: number): void {
+    this.#candidates.delete(ssrc);
+    // It counts as silent. What it holds is written when another stream begins.
+    if (this.#current?.ssrc === ssrc) this.#current.lastPacketAt = -Infinity;
+  }
+
   /** To be called every 100 ms or so. */
   tick(): void {
     const [nowMs, now] = [Date.now(), performance.now()];
     this.#current?.tick(nowMs, now);
-    this.#candidate?.tick(nowMs, now);
+    for (const candidate of this.#candidates.values()) candidate.tick(nowMs, now);
     if (this.#part) this.#part.entry.bytes = this.#part.writer.bytes;
   }
 
@@ -130,16 +138,26 @@ export class TrackRecording implements TrackFeed {
       this.#current?.flush();
       this.#ended = true;
       this.#closePart();
+      // The feed may be kept for longer.
+      this.#current = undefined;
+      this.#candidates.clear();
+      this.#earlyReports.clear();
     }
     await Promise.all(this.#closing.values());
   }
 
   #streamOf(ssrc: number, now: number): SourceStream | undefined {
     if (this.#current?.ssrc === ssrc) return this.#current;
-    if (this.#candidate?.ssrc === ssrc) return this.#candidate;
-    const isCurrentActive = this.#current && now - this.#current.lastPacketAt < sourceSilenceMs;
+    const candidate = this.#candidates.get(ssrc);
+    if (candidate) return candidate;
+    const isActive = (stream: SourceStream): boolean => now - stream.lastPacketAt < sourceSilenceMs;
     // Late packets of a stream before.
-    if (this.#earlier.has(ssrc) && isCurrentActive) return undefined;
+    if (this.#earlier.has(ssrc) && this.#current && isActive(this.#current)) return undefined;
+    if (this.#candidates.size >= maxCandidates) {
+      const silent = [...this.#candidates.values()].find((each) => !isActive(each));
+      if (!silent) return undefined;
+      this.#candidates.delete(silent.ssrc);
+    }
     const stream: SourceStream = new SourceStream(
       ssrc,
       this.track.codec.clockRate,
@@ -153,20 +171,25 @@ export class TrackRecording implements TrackFeed {
     );
     const report = this.#earlyReports.get(ssrc);
     if (report) stream.senderReport(report);
-    this.#candidate = stream;
+    this.#candidates.set(ssrc, stream);
     return stream;
   }
 
   /** The first key frame of a newer stream ends the one before. */
   #switchTo(stream: SourceStream): void {
-    if (stream !== this.#candidate) return;
+    if (this.#candidates.get(stream.ssrc) !== stream) return;
     const previous = this.#current;
     previous?.flush();
     this.#current = stream;
-    this.#candidate = undefined;
-    this.#earlier.delete(stream.ssrc);
     if (previous) this.#earlier.add(previous.ssrc);
-    if (this.#earlier.size > maxEarlier) this.#earlier.delete(this.#earlier.values().next().value!);
+    // Those before it are older than it.
+    for (const ssrc of this.#candidates.keys()) {
+      this.#candidates.delete(ssrc);
+      if (ssrc === stream.ssrc) break;
+      this.#earlier.add(ssrc);
+    }
+    this.#earlier.delete(stream.ssrc);
+    while (this.#earlier.size > maxEarlier) this.#earlier.delete(this.#earlier.values().next().value!);
     this.#isNewSource = true;
     const last = this.#part?.entry.endMs;
     if (last !== undefined) stream.startAfter(last);

@@ -18,7 +18,7 @@ export interface RecordedTrack {
   readonly participantId: string;
   readonly kind: 'audio' | 'video';
   readonly codec: RecordedCodec;
-  /** Asks the sender of a stream for a key frame. Called twice a second at most for a track. */
+  /** Asks the sender of a stream for a key frame. Called twice a second at most for a stream, of which a track has five at most. */
   readonly requestKeyFrame?: (ssrc: number) => void;
 }
 
@@ -31,4 +31,6 @@ export interface TrackFeed {
    */
   packet(bytes: Buffer, arrivedMs?: number): void;
   senderReport(report: { readonly ssrc: number; readonly unixMs: number; readonly rtpTimestamp: number }): void;
+  /** No more packets of this SSRC come: an earlier one is taken up again at once, not after a second of silence. */
+  streamEnded(ssrc: number): void;
 }

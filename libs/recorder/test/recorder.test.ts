@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ALL_FORMATS, BufferSource, EncodedPacketSink, Input } from 'mediabunny';
 import { notYet, waitFor } from '@flotilla/testkit/signal';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   type ManifestPart,
   readManifest,
@@ -11,14 +11,20 @@ import {
   type RecordedTrack,
   recordingManifest,
   type RecordingManifest,
+  type RecordingState,
+  type TrackFeed,
 } from '../src/index.ts';
+import { AppendFile } from '../src/append-file.ts';
 import { Publisher, vp8Frame } from './synthetic.ts';
 
 const startMs = 1_800_000_000_000;
 const [key, delta] = [vp8Frame(true), vp8Frame(false)];
 let directory: string;
 beforeEach(() => void (directory = mkdtempSync(join(tmpdir(), 'flotilla-recorder-'))));
-afterEach(() => rmSync(directory, { recursive: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  rmSync(directory, { recursive: true });
+});
 
 const start = () => Recorder.start({ directory, recordingId: 'rec_1', roomId: 'rm_1' });
 const track = (mimeType = 'video/VP8', requestKeyFrame: (ssrc: number) => void = () => undefined): RecordedTrack => ({
@@ -95,6 +101,48 @@ describe('Recorder', () => {
     expect(part).toMatchObject({ frames: 7, sources: [10, 20, 30] });
   });
 
+  it('continues with the previous SSRC at once when the new one has ended, as after a rolled-back migration', async () => {
+    const recorder = await start();
+    const feed = recorder.record(track());
+    const [previous, next] = [new Publisher(feed, 10, startMs), new Publisher(feed, 20, startMs)];
+    for (const publisher of [previous, next]) publisher.report();
+    previous.send(key, delta);
+    next.pause(2);
+    next.send(key);
+    previous.send(delta);
+    feed.streamEnded(20);
+    previous.send(key, delta);
+    const part = onlyPart(await recorder.stop());
+    expect(part).toMatchObject({ frames: 5, sources: [10, 20, 10] });
+    expect((await framesOf(part.file)).map(({ atMs }) => atMs)).toEqual([0, 40, 80, 120, 160]);
+  });
+
+  it('continues with the newest of two SSRCs that begin at once, and asks each stream for one key frame', async () => {
+    const requests: number[] = [];
+    const recorder = await start();
+    const feed = recorder.record(track('video/VP8', (ssrc) => requests.push(ssrc)));
+    const previous = new Publisher(feed, 10, startMs);
+    previous.report();
+    previous.send(key);
+    const queues = [20, 30].map((ssrc) => {
+      const packets: Buffer[] = [];
+      const queue: TrackFeed = {
+        packet: (bytes) => void packets.push(Buffer.from(bytes)),
+        senderReport: () => undefined,
+        streamEnded: () => undefined,
+      };
+      const publisher = new Publisher(queue, ssrc, startMs + 40);
+      // Each of several packets.
+      publisher.send(vp8Frame(false, 5000), vp8Frame(true, 5000), vp8Frame(false, 5000));
+      return packets;
+    });
+    expect(queues[0]!.length).toBeGreaterThan(10);
+    for (let at = 0; at < queues[0]!.length; at++) for (const packets of queues) feed.packet(packets[at]!, startMs);
+    const part = onlyPart(await recorder.stop());
+    expect(part).toMatchObject({ frames: 4, sources: [10, 20, 30] });
+    expect(requests).toEqual([10, 20, 30]);
+  });
+
   it('records at the times of arrival when there is no sender report', async () => {
     const recorder = await start();
     const publisher = new Publisher(recorder.record(track()), 10, startMs);
@@ -137,6 +185,39 @@ describe('Recorder', () => {
       sha256: expect.stringMatching(/^[\da-f]{64}$/),
       bytes: expect.any(Number),
     });
+  });
+
+  it.each([
+    ['EIO', 'write failed'],
+    ['ENOSPC', 'disk full'],
+  ])('that cannot close its files because of %s has the state "%s" and the first cause', async (code, state) => {
+    const ends: RecordingState[] = [];
+    const recorder = await Recorder.start({
+      ...{ directory, recordingId: 'rec_1', roomId: 'rm_1' },
+      onEnd: (end) => ends.push(end),
+    });
+    const publisher = new Publisher(recorder.record(track()), 10, startMs);
+    publisher.report();
+    publisher.send(key, delta);
+    const failures = ['first', 'second'].map((message) => Object.assign(new Error(message), { code }));
+    // Its end is written, and then it is synchronised.
+    vi.spyOn(AppendFile.prototype, 'append').mockRejectedValue(failures[0]);
+    vi.spyOn(AppendFile.prototype, 'close').mockRejectedValue(failures[1]);
+    const manifest = await recorder.stop();
+    expect(manifest).toMatchObject({ state, reason: 'first', tracks: [{ parts: [{ state: 'truncated' }] }] });
+    expect(await readManifest(directory)).toEqual(manifest);
+    expect(recorder.error).toBe(failures[0]);
+    // It was asked to end.
+    expect(ends).toEqual([]);
+  });
+
+  it('that is stopped early has the state and the reason that it is given, until it is continued', async () => {
+    const failure = { state: 'failed', reason: 'GAVE_UP: not in the room' } as const;
+    await (await start()).stop(failure);
+    expect(await readManifest(directory)).toMatchObject(failure);
+    const again = await start();
+    expect(await again.stop()).toMatchObject({ state: 'complete' });
+    expect(await readManifest(directory)).not.toHaveProperty('reason');
   });
 
   it('refuses an unsupported codec, a publication that is being recorded, and an id that is no file name', async () => {
