@@ -118,6 +118,44 @@ describe('the tracks of a recording', () => {
     expect(await framesOf('pub_1')).toEqual([3]);
   });
 
+  test('a publication whose replaced codec is announced after its subscription is recorded', async () => {
+    const stale = publicationOf('pub_1', 'audio/PCMU');
+    publish('pub_1');
+    tracks.checkCodecs([stale]);
+    send('pub_1', stream(1), 3);
+    expect(tracks.leftOut.size).toBe(0);
+    tracks.checkCodecs([stale]);
+    tracks.checkCodecs([publicationOf('pub_1')]);
+    expect(tracks.leftOut.size).toBe(0);
+    expect(await framesOf('pub_1')).toEqual([3]);
+  });
+
+  test('a publication that cannot be subscribed to is left out by name until it can', async () => {
+    publish('pub_1');
+    const failed = new Map([['pub_1', new Error('the node has failed')]]);
+    for (let check = 0; check < 2; check++) tracks.checkSubscriptions(failed);
+    expect([...tracks.leftOut]).toEqual([['pub_1', 'SUBSCRIPTION_FAILED']]);
+    expect(errors.map(({ code, message }) => [code, message.includes('the node has failed')])).toEqual([
+      ['SUBSCRIPTION_FAILED', true],
+    ]);
+    tracks.checkSubscriptions(new Map());
+    expect(tracks.leftOut.size).toBe(0);
+    tracks.checkSubscriptions(failed);
+    send('pub_1', stream(1), 3);
+    expect(tracks.leftOut.size).toBe(0);
+    expect(await framesOf('pub_1')).toEqual([3]);
+  });
+
+  test('the previous SSRC of a publication continues its file at once when the new one has ended', async () => {
+    publish('pub_1');
+    const [previous, next] = [stream(1), stream(2)];
+    send('pub_1', previous, 3);
+    send('pub_1', next, 2);
+    tracks.streamEnded('pub_1', 2);
+    send('pub_1', previous, 4);
+    expect(await framesOf('pub_1')).toEqual([9]);
+  });
+
   test('a publication that ended while the recording was not in the room has ended, and the others continue', async () => {
     publish('pub_1');
     publish('pub_2');
@@ -131,6 +169,18 @@ describe('the tracks of a recording', () => {
     send('pub_2', continued, 3);
     expect(await framesOf('pub_1')).toEqual([3]);
     expect(await framesOf('pub_2')).toEqual([6]);
+  });
+
+  test('after the end of the recording, only what was left out is kept', () => {
+    publish('pub_1');
+    send('pub_1', stream(1), 3);
+    tracks.checkCodecs([publicationOf('pub_9', 'video/VP9')]);
+    tracks.close();
+    expect(tracks.isOpen('pub_1', 'audio/opus')).toBe(false);
+    expect([...tracks.leftOut.keys()]).toEqual(['pub_9']);
+    tracks.subscribed(subscriptionOf('pub_1'));
+    send('pub_1', stream(1), 3);
+    expect(tracks.isOpen('pub_1', 'audio/opus')).toBe(false);
   });
 
   test('a packet after the end of the recording is ignored', async () => {

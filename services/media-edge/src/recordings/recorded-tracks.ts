@@ -67,6 +67,18 @@ export class RecordedTracks {
     this.#open.get(publicationId)?.feed.senderReport(report);
   }
 
+  /** No more packets of this SSRC come. */
+  streamEnded(publicationId: string, ssrc: number): void {
+    this.#open.get(publicationId)?.feed.streamEnded(ssrc);
+  }
+
+  /** The recording has ended: keeps only what was left out. */
+  close(): void {
+    this.#recorder = undefined;
+    this.#subscriptions.clear();
+    this.#open.clear();
+  }
+
   /** The publication has ended: its files are closed. */
   ended(publicationId: string): void {
     this.#subscriptions.delete(publicationId);
@@ -82,8 +94,12 @@ export class RecordedTracks {
 
   /** Leaves out publications with a codec that is not recorded, which have no packets. */
   checkCodecs(publications: Iterable<Publication>): void {
-    for (const { id, codec } of publications)
-      if (!this.#leftOut.has(id) && !recordedTypes.has(codec.toLowerCase()))
+    for (const { id, codec } of publications) {
+      const code = this.#leftOut.get(id);
+      const isRecorded = recordedTypes.has(codec.toLowerCase());
+      // The codec was replaced, or the event of that came after the subscription.
+      if (isRecorded && code === 'CODEC_UNSUPPORTED') this.#leftOut.delete(id);
+      if (!isRecorded && (code === undefined || code === 'SUBSCRIPTION_FAILED'))
         this.#leaveOut(
           id,
           new RecordingError(
@@ -91,13 +107,29 @@ export class RecordedTracks {
             `publication ${id} is ${codec}, which is not recorded. Publish VP8, H.264 or Opus.`,
           ),
         );
+    }
+  }
+
+  /** Leaves out publications for as long as they cannot be subscribed to. @param failed the last error of each. */
+  checkSubscriptions(failed: ReadonlyMap<string, Error>): void {
+    for (const [id, code] of this.#leftOut)
+      if (code === 'SUBSCRIPTION_FAILED' && !failed.has(id)) this.#leftOut.delete(id);
+    for (const [id, { message }] of failed)
+      if (!this.#leftOut.has(id))
+        this.#leaveOut(
+          id,
+          new RecordingError(
+            'SUBSCRIPTION_FAILED',
+            `publication ${id} is not received, and is tried again: ${message}`,
+          ),
+        );
   }
 
   #begin(publicationId: string): { readonly feed: TrackFeed } | undefined {
     const [recorder, subscription] = [this.#recorder, this.#subscriptions.get(publicationId)];
     const publication = this.options.publication(publicationId);
-    if (!recorder || recorder.hasEnded || !subscription || !publication || this.#leftOut.has(publicationId))
-      return undefined;
+    if (!recorder || recorder.hasEnded || !subscription || !publication) return undefined;
+    if (this.#leftOut.get(publicationId) === 'TOO_MANY_TRACKS') return undefined;
     const { maxTracks, requestKeyFrame } = this.options;
     const { tracks } = recorder.manifest;
     if (tracks.length >= maxTracks && !tracks.some((track) => track.publicationId === publicationId)) {
@@ -110,11 +142,14 @@ export class RecordedTracks {
     }
     const { participantId, kind } = publication;
     const codec = codecOf(subscription);
+    if (!recordedTypes.has(codec.mimeType.toLowerCase())) return undefined;
     const track = {
       codec,
       feed: recorder.record({ publicationId, participantId, kind, codec, requestKeyFrame }),
     };
     this.#open.set(publicationId, track);
+    // It was, until now.
+    this.#leftOut.delete(publicationId);
     return track;
   }
 

@@ -3,6 +3,7 @@ export const recordingErrors = {
   FLEET_UNAVAILABLE: 'continues',
   CODEC_UNSUPPORTED: 'continues',
   TOO_MANY_TRACKS: 'continues',
+  SUBSCRIPTION_FAILED: 'continues',
   NOTHING_PUBLISHED: 'complete',
   REMOVED: 'complete',
   REFUSED: 'failed',

@@ -1,6 +1,6 @@
 import { type Event, FlotillaError, read, roomEvents } from '@flotilla/contracts';
 import { EdgePeer, type EdgePeerHandlers } from '@flotilla/edge-peer';
-import { type ManifestTrack, Recorder } from '@flotilla/recorder';
+import { type ManifestTrack, Recorder, type RecordingFailure } from '@flotilla/recorder';
 import type { Logger } from '@flotilla/runtime';
 import { BackOff } from '../back-off.ts';
 import { finalCodes } from '../final-codes.ts';
@@ -74,6 +74,8 @@ export class RoomRecording {
   #publishedAt = performance.now();
   #ending: Promise<void> | undefined;
   #endState: 'complete' | 'failed' | undefined;
+  /** The status at the end. Nothing else of an ended recording is kept. */
+  #endStatus: RecordingStatus | undefined;
 
   /** Begins. */
   constructor(private readonly options: RoomRecordingOptions) {
@@ -136,6 +138,7 @@ export class RoomRecording {
       onSubscribed: ifCurrent((subscription) => this.#tracks.subscribed(subscription)),
       onPacket: ifCurrent((publicationId, packet) => this.#tracks.packet(publicationId, packet)),
       onSenderReport: ifCurrent((publicationId, report) => this.#tracks.senderReport(publicationId, report)),
+      onStreamEnded: ifCurrent((publicationId, ssrc) => this.#tracks.streamEnded(publicationId, ssrc)),
       onPublicationEnded: ifCurrent((publicationId) => this.#tracks.ended(publicationId)),
       onRoomEvent: ifCurrent((event) => this.#onRoomEvent(event)),
       onMoved: (move) => log.info({ ...move }, 'recording moved to another SFU node'),
@@ -192,11 +195,12 @@ export class RoomRecording {
 
   #check(now: number): void {
     const { idleMs, giveUpMs } = this.options;
-    const publications = this.#peer?.publications;
+    const { publications, failedSubscriptions } = this.#peer ?? {};
     if (publications) this.#inRoomAt = now;
     // Without a session it is unknown what is published.
     if (publications?.size !== 0) this.#publishedAt = now;
     if (publications) this.#tracks.checkCodecs(publications.values());
+    if (failedSubscriptions) this.#tracks.checkSubscriptions(failedSubscriptions);
     const seconds = (ms: number): string => `${Math.round(ms / 1000)} s`;
     if (now - this.#inRoomAt > giveUpMs)
       void this.stop(new RecordingError('GAVE_UP', `not in the room for ${seconds(giveUpMs)}`));
@@ -222,21 +226,36 @@ export class RoomRecording {
     this.#peer = undefined;
     if (error) this.#report(error);
     let failure = error?.effect === 'failed' ? error : undefined;
+    let recorder: Recorder | undefined;
+    let cause: unknown;
     try {
-      const recorder = await this.#starting;
-      await recorder?.stop();
-    } catch (cause) {
-      failure ??= writeError(this.options.directory, cause);
+      recorder = await this.#starting;
+      await recorder?.stop(failure && failureOf(failure));
+    } catch (thrown) {
+      cause = thrown;
+    }
+    // Of the files, while they were being closed.
+    cause = recorder?.error ?? cause;
+    if (cause !== undefined && !failure) {
+      failure = writeError(this.options.directory, cause);
       this.#report(failure);
     }
     // Nothing was recorded.
     if (!this.#recorder) await removeEmpty(this.options.directory);
     const isEmpty = error !== undefined && !this.#recorder;
     this.#endState = failure || isEmpty ? 'failed' : 'complete';
+    this.#endStatus = this.#currentStatus();
+    this.#tracks.close();
+    this.#recorder = undefined;
+    this.#starting = undefined;
     this.options.log.info({ state: this.#endState }, 'recording ended');
   }
 
   get status(): RecordingStatus {
+    return this.#endStatus ?? this.#currentStatus();
+  }
+
+  #currentStatus(): RecordingStatus {
     const manifest = this.#recorder?.manifest;
     const tracks = manifest?.tracks.map((track) => trackStatus(track, this.#isOpen(track))) ?? [];
     const { participantId, nodeId } = this.#peer ?? {};
@@ -265,4 +284,13 @@ export class RoomRecording {
     if (this.#peer) return 'recording';
     return this.#recorder || this.#lastError ? 'retrying' : 'connecting';
   }
+}
+
+/** How the manifest says it. */
+function failureOf({ code, message }: RecordingError): RecordingFailure {
+  const states: Partial<Record<RecordingErrorCode, RecordingFailure['state']>> = {
+    DISK_FULL: 'disk full',
+    WRITE_FAILED: 'write failed',
+  };
+  return { state: states[code] ?? 'failed', reason: `${code}: ${message}` };
 }
