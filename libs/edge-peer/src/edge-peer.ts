@@ -547,7 +547,8 @@ export class EdgePeer {
 
   /** Migrates make-before-break: the previous link stays open for `migrationLingerMs` after the commit. */
   async #migrate({ migrationId, media }: RoomEventPayload<'migrate'>): Promise<void> {
-    if (this.#migrating || this.#closed) return;
+    // While media is opened again, the server rolls the migration back.
+    if (this.#migrating || this.#reopening || this.#closed) return;
     const migration = Promise.withResolvers<void>();
     this.#migrating = migration.promise;
     const began = performance.now();
@@ -587,6 +588,7 @@ export class EdgePeer {
     } catch (error) {
       // Media may have been opened again meanwhile.
       if (this.#link === link) this.#link = previous;
+      else if (this.#link !== previous) previous.close();
       link?.close();
       if (this.#closed) return;
       const reason = String(error).slice(0, 256);
@@ -615,10 +617,11 @@ export class EdgePeer {
     }
   }
 
-  /** Opens media again when the current link is lost. A migration comes first: its new link may be good. */
+  /** Opens media again when the current link is lost. The commit of a migration is awaited: if it fails, the previous link is the current one. */
   #reopenIfLost(): void {
     const why = this.#lost.get(this.#link);
-    if (why && !this.#migrating) this.#reopen(why);
+    const isCommitting = this.#migrating !== undefined && this.#link === this.#nextLink;
+    if (why && !isCommitting) this.#reopen(why);
   }
 
   /** Opens media again, unless that is being done. */
@@ -634,14 +637,15 @@ export class EdgePeer {
     try {
       for (let attempt = 0; ; attempt++) {
         try {
-          const previous = this.#link;
           const { iceServers, ...media } = await this.#request('open_media', {
             rtpCapabilities: this.#capabilities,
             subscribe: this.#subscribes,
           });
           this.#useRelays(iceServers);
-          this.#link = await this.#openLink(media, this.#request);
-          previous.close();
+          const opened = await this.#openLink(media, this.#request);
+          // A migration may have changed over meanwhile.
+          this.#link.close();
+          this.#link = opened;
           await Promise.allSettled(this.#publishing);
           for (const [publicationId, track] of this.#tracks) await this.#link.publish(track, publicationId);
           this.#subscribeMissing();

@@ -495,6 +495,25 @@ describe('a migration of an edge peer', () => {
 });
 
 describe('media that an edge peer opens again', () => {
+  test('is that of a lost node at once, though a migration away from it hangs', async () => {
+    const fleet = new Fleet();
+    const peer = await fleet.join({});
+    await peer.publish(newTrack());
+    fleet.replies.set('publish', ({ migrationId }) =>
+      migrationId === undefined ? { publication: { id: 'pub_1' } } : new Promise(() => undefined),
+    );
+    fleet.migrate();
+    await vi.waitFor(() => expect(fleet.sent('publish')).toHaveLength(2), waiting);
+    fleet.media = mediaOn('nd_c');
+    fleet.emit('media_lost', { participantIds: [participantId], reason: 'worker_died', nodeId: 'nd_a' });
+    await vi.waitFor(() => expect(peer.nodeId).toBe('nd_c'), waiting);
+    // A further migration is left to the server while one hangs.
+    fleet.migrate(mediaOn('nd_d'));
+    await turnOfEventLoop();
+    expect(peer.nodeId).toBe('nd_c');
+    peer.close();
+  });
+
   test('takes over a track whose publication was in flight, and is awaited by the next one', async () => {
     const fleet = new Fleet();
     const peer = await fleet.join({});
