@@ -1,5 +1,6 @@
-/** Pause before a failed delivery is repeated, in milliseconds. */
+/** Pause before a failed delivery is repeated, in milliseconds; doubled by each further failure. */
 const repeatAfterMs = 500;
+const maxRepeatAfterMs = 10_000;
 
 /** Delivers the newest of several values: one at a time, again after a failure. */
 export class Delivery<T> {
@@ -25,14 +26,17 @@ export class Delivery<T> {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
+    let pauseMs = repeatAfterMs;
     while (this.#next && !this.#closed) {
       const sent = this.#next;
       try {
         await this.send(sent.value);
         if (this.#next === sent) this.#next = undefined;
+        pauseMs = repeatAfterMs;
       } catch (error) {
         if (this.isFinal(error)) this.close();
-        else await new Promise((resolve) => setTimeout(resolve, repeatAfterMs).unref());
+        else await new Promise((resolve) => setTimeout(resolve, pauseMs).unref());
+        pauseMs = Math.min(2 * pauseMs, maxRepeatAfterMs);
       }
     }
     this.#isRunning = false;

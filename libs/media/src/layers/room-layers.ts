@@ -8,7 +8,7 @@ import { HighestLayer } from './highest-layer.ts';
  * choose at once, and layers that nobody looks at would be switched on for each that subscribes.
  */
 export const chooseWithinMs = 1000;
-/** How often a publisher is notified again while not all of its layers are used, in milliseconds. */
+/** How often a publisher, or the node that sends its video, is notified again while not all layers are used, in milliseconds. */
 export const repeatEveryMs = 60_000;
 
 /** What a receiver chooses; absent: unchanged. */
@@ -44,32 +44,31 @@ export class RoomLayers {
     if (producer.kind !== 'video' || producer.closed) return;
     const delivery = new Delivery(notify);
     const stream = new HighestLayer<Consumer>(spatialLayersOf(producer), (layer) => delivery.put(layer), 'all');
-    const timer = setInterval(() => {
-      if (stream.isReduced) delivery.put(stream.reported!);
-    }, repeatEveryMs);
-    timer.unref();
-    producer.observer.once('close', () => clearInterval(timer));
     this.#add(producer, stream, delivery);
   }
 
   /**
    * A producer that another node sends.
    *
-   * @param report sends that node the layers that are used here. Called again when it is not answered; a node that refuses it uses all.
+   * @param report sends that node the layers that are used here. Called again when it rejects, unless that node does not have the
+   *   publication, or is of an earlier version: then all layers count as used.
    */
   received(producer: Producer, report: (layer: MaxSpatialLayer) => Promise<unknown>): void {
     if (producer.kind !== 'video' || producer.closed) return;
     const delivery = new Delivery(report, isRefused);
-    this.#add(
-      producer,
-      new HighestLayer<Consumer>(spatialLayersOf(producer), (layer) => delivery.put(layer)),
-      delivery,
-    );
+    const stream = new HighestLayer<Consumer>(spatialLayersOf(producer), (layer) => delivery.put(layer));
+    this.#add(producer, stream, delivery);
   }
 
   #add({ id, observer }: Producer, stream: HighestLayer<Consumer>, delivery: Delivery<MaxSpatialLayer>): void {
     this.#streams.set(id, stream);
+    // The other side may have been replaced, and use all layers again.
+    const timer = setInterval(() => {
+      if (stream.isReduced) delivery.put(stream.reported!);
+    }, repeatEveryMs);
+    timer.unref();
     observer.once('close', () => {
+      clearInterval(timer);
       stream.close();
       delivery.close();
       if (this.#streams.get(id) === stream) this.#streams.delete(id);
@@ -112,6 +111,6 @@ export class RoomLayers {
 const spatialLayersOf = ({ type, rtpParameters }: Producer): number =>
   type === 'simulcast' ? Math.max(1, rtpParameters.encodings?.length ?? 1) : 1;
 
-/** A node that did not answer may have been reached or not; every other error is an answer, UNKNOWN_TYPE that of an earlier version. */
-const isRefused = (error: unknown): boolean => !unanswered.has(FlotillaError.from(error).code);
-const unanswered: ReadonlySet<string> = new Set(['DEADLINE_EXCEEDED', 'UNAVAILABLE', 'NODE_UNAVAILABLE']);
+/** Whether a node will not use reports of a publication. UNKNOWN_TYPE is the answer of an earlier version. */
+const isRefused = (error: unknown): boolean => refusals.has(FlotillaError.from(error).code);
+const refusals: ReadonlySet<string> = new Set(['UNKNOWN_TYPE', 'MEDIA_NOT_OPEN', 'PUBLICATION_NOT_FOUND']);

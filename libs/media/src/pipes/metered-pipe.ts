@@ -17,8 +17,8 @@ export interface PipeState {
 
 /**
  * Estimates the bit rate that a pipe to another node carries, from the receiver reports about its consumers, and pauses videos
- * while it loses packets because it carries more. The video that was added last is paused first: those that are seen for longer
- * continue. A pipe sends all layers of a video or none: mediasoup (3.27.1) ignores `setPreferredLayers` at pipes.
+ * while it loses packets because it carries more. Of the videos that carry something, the one that was added last is
+ * paused first: those that are seen for longer continue. A pipe sends all layers of a video or none: mediasoup (3.27.1) ignores `setPreferredLayers` at pipes.
  */
 export class MeteredPipe {
   readonly #estimator: GccEstimator;
@@ -27,6 +27,8 @@ export class MeteredPipe {
   readonly #consumers = new Set<Consumer>();
   /** In the order in which they were added. */
   readonly #videos = new Set<Consumer>();
+  /** Bit rates at the last measurement of each, bit/s. */
+  readonly #bitrates = new WeakMap<Consumer, number>();
   /** Videos that are paused here, in the order in which they were. */
   readonly #paused = new Set<Consumer>();
 
@@ -56,11 +58,14 @@ export class MeteredPipe {
       this.transport.getStats(),
       ...chosen.map((consumer) => consumer.getStats()),
     ]);
-    for (const consumer of chosen) if (this.#consumers.delete(consumer)) this.#consumers.add(consumer);
+    for (const [index, consumer] of chosen.entries()) {
+      this.#bitrates.set(consumer, bitrateOf(stats[index]!));
+      if (this.#consumers.delete(consumer)) this.#consumers.add(consumer);
+    }
     const report = reportOf(
       chosen.map(({ rtpParameters }, index) => ({
         clockRate: rtpParameters.codecs[0]!.clockRate,
-        streams: stats[index]!.filter(({ type }) => type === 'outbound-rtp') as RtpStreamSendStats[],
+        streams: sentStreams(stats[index]!),
       })),
       transport!.sendBitrate,
     );
@@ -80,7 +85,10 @@ export class MeteredPipe {
 
   async #apply(decision: 'pause' | 'resume' | undefined): Promise<void> {
     if (decision === 'pause') {
-      const last = [...this.#videos].findLast((each) => !each.paused && !each.producerPaused);
+      // To pause one that carries nothing relieves nothing.
+      const last = [...this.#videos].findLast(
+        (each) => !each.paused && !each.producerPaused && (this.#bitrates.get(each) ?? 0) > 0,
+      );
       if (!last) return;
       this.#paused.add(last);
       await last.pause();
@@ -97,6 +105,12 @@ interface MeasuredConsumer {
   readonly clockRate: number;
   readonly streams: readonly RtpStreamSendStats[];
 }
+
+const sentStreams = (stats: Awaited<ReturnType<Consumer['getStats']>>): RtpStreamSendStats[] =>
+  stats.filter(({ type }) => type === 'outbound-rtp');
+
+const bitrateOf = (stats: Awaited<ReturnType<Consumer['getStats']>>): number =>
+  sentStreams(stats).reduce((sum, { bitrate }) => sum + bitrate, 0);
 
 /** The mean of the reports on streams that send, by their bit rates. Undefined if none has been reported on. */
 function reportOf(consumers: readonly MeasuredConsumer[], sentBitrate: number): ReceiverReport | undefined {
