@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { joinedRoom, mediaOn, publicationOf } from './kit/joined-room.ts';
 
 const onOld = 'old recv';
@@ -46,6 +46,29 @@ describe('RemotePublication.pausedForBandwidth', () => {
     expect(limited()).toEqual([other]);
     await media.use(mediaOn('newest'));
     expect(limited()).toEqual([]);
+  });
+
+  test('is unknown after missed events, until the next list', async () => {
+    const { state, media, one, limited } = await room();
+    media.sfu.subscriptionsLimited(onOld, [one]);
+    media.resumed(undefined);
+    expect(limited()).toEqual([one]);
+    const publications = state.remotePublications().map(({ announced }) => announced);
+    media.resumed({ room: state.info!, mediaMode: 'sfu', participants: [], publications, offset: '0-0' });
+    expect(limited()).toEqual([]);
+    media.sfu.subscriptionsLimited(onOld, [one]);
+    expect(limited()).toEqual([one]);
+  });
+
+  test('is looked up for what changed alone', async () => {
+    const { state, media, one, other, announce } = await room();
+    for (let count = 0; count < 50; count++) announce();
+    media.sfu.subscriptionsLimited(onOld, [one]);
+    const [find, list] = [vi.spyOn(state, 'findPublication'), vi.spyOn(state, 'remotePublications')];
+    media.sfu.subscriptionsLimited(onOld, [one, other]);
+    announce();
+    expect(find.mock.calls).toEqual([[other]]);
+    expect(list).not.toHaveBeenCalled();
   });
 
   test('keeps the lists of a few transports only', async () => {

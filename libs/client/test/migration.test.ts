@@ -1,6 +1,6 @@
 import { newId, type Publication } from '@flotilla/contracts';
 import { describe, expect, test, vi } from 'vitest';
-import { joinedRoom, mediaOn, published, subscriptionTo, track } from './kit/joined-room.ts';
+import { joinedRoom, mediaOn, publicationOf, published, subscriptionTo, track } from './kit/joined-room.ts';
 
 /** A room in which one microphone is published and one is received, and which the server starts to migrate. */
 async function migrating() {
@@ -87,6 +87,56 @@ describe('a migration', () => {
     expect(media.sfu.links.current).toBe(previous);
     expect(publication.sender).toBe(sender);
     expect(device.transport('new send').connectionState).toBe('closed');
+  });
+});
+
+describe('a migration with a video that has no frames on the new node', () => {
+  const withVideo = async () => {
+    const room = await joinedRoom();
+    const { session, media, other, announce } = room;
+    const video: Publication = { ...publicationOf(other.id), kind: 'video', source: 'camera', codec: 'video/VP8' };
+    announce(video);
+    (await session.nth('subscribe', 1)).reply({ subscriptions: [subscriptionTo(video, 'old consumer')], failed: [] });
+    for (const type of ['migration_failed', 'migration_report', 'migrated'] as const)
+      session.answers.set(type, () => ({}));
+    vi.spyOn(room.device, 'createRecvTransport').mockImplementation(({ id }) => {
+      const transport = room.device.createSendTransport({ id });
+      const consume = transport.consume.bind(transport);
+      transport.consume = async (options) => {
+        const consumer = await consume(options);
+        consumer.getStats = async () => new Map();
+        return consumer;
+      };
+      return transport;
+    });
+    const [done, failed] = [room.record('migrated'), room.record('migrationFailed')];
+    const ended = media.sfu.migrate({
+      migrationId: newId('migration'),
+      media: mediaOn('new', [subscriptionTo(video, 'new consumer')]),
+      deadline: Date.now() + 10_000,
+      reason: 'drain',
+    });
+    return { ...room, video, ended, done, failed };
+  };
+
+  test('commits without it when that node has paused it for bandwidth', async () => {
+    const { media, video, ended, done } = await withVideo();
+    media.sfu.subscriptionsLimited('new recv', [video.id]);
+    await ended;
+    expect(done).toHaveLength(1);
+    expect(media.sfu.links.current?.nodeId).toBe('new');
+  });
+
+  test('fails when that node has not paused it', async () => {
+    vi.useFakeTimers();
+    try {
+      const { ended, failed } = await withVideo();
+      await vi.advanceTimersByTimeAsync(7000);
+      await ended;
+      expect(failed).toEqual([[expect.objectContaining({ code: 'NODE_UNAVAILABLE' })]]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 

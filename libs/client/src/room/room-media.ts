@@ -60,6 +60,7 @@ export class RoomMedia implements SubscriptionActions {
   resumed(snapshot: RoomSnapshot | undefined): void {
     // Events were missed, or are not forwarded by a gateway of an earlier version.
     this.sfu.subscribedLayers.sendAll();
+    if (snapshot) this.sfu.eventsMissed();
     if (snapshot?.mediaMode === 'sfu') this.changeToSfu();
     if (this.#state.mediaMode === 'peer') this.#directCall?.resumed({ isComplete: snapshot === undefined });
   }

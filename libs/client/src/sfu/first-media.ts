@@ -50,11 +50,14 @@ export async function firstMedia(
     readonly timeoutMs?: number;
     /** The consumer that it replaces. */
     readonly previous?: Consumer | undefined;
+    /** Whether it is still waited for. Default: until the time is over. */
+    readonly isNeeded?: () => boolean;
   } = {},
 ): Promise<boolean> {
-  const { signal, timeoutMs = defaultTimeoutMs } = options;
+  const { signal, timeoutMs = defaultTimeoutMs, isNeeded = () => true } = options;
   const deadline = performance.now() + timeoutMs;
-  const isOpen = (): boolean => !consumer.closed && signal?.aborted !== true && performance.now() < deadline;
+  const isOpen = (): boolean =>
+    !consumer.closed && signal?.aborted !== true && performance.now() < deadline && isNeeded();
   const reception = new Reception(consumer);
   const previous = options.previous && new Reception(options.previous);
   let firstFrameAt: number | undefined;

@@ -1,6 +1,7 @@
 import { FlotillaError, migrationLingerMs, migrationTimeoutMs, type RoomEventPayload } from '@flotilla/contracts';
 import type { Consumer } from 'mediasoup-client/types';
 import type { RoomState } from '../room/room-state.ts';
+import type { BandwidthLimits } from './bandwidth-limits.ts';
 import { firstMedia } from './first-media.ts';
 import { FrameGap } from './frame-gap.ts';
 import type { SfuLinks } from './links.ts';
@@ -22,6 +23,7 @@ export interface MigrationParts {
   readonly links: SfuLinks;
   readonly publisher: SfuPublisher;
   readonly subscriptions: Subscriptions;
+  readonly limits: BandwidthLimits;
   openLink(media: RoomEventPayload<'migrate'>['media'], request: RoomRequest): MediaLink;
 }
 
@@ -133,7 +135,7 @@ export class Migration {
 
   /** Receives everything on the new link, and waits until what is visible has media there. */
   async #receive(link: MediaLink, previous: MediaLink, gap: FrameGap): Promise<ReadonlyMap<string, Consumer>> {
-    const { state, subscriptions } = this.#parts;
+    const { state, subscriptions, limits } = this.#parts;
     const { signal } = this.#abort;
     const isVisible = (id: string): boolean => state.findPublication(id)?.isVisible ?? false;
     const wanted = this.#event.media.subscriptions;
@@ -149,16 +151,20 @@ export class Migration {
       [...consumers].map(async ([id, consumer]) => {
         if (!isVisible(id)) return;
         const isVideo = consumer.kind === 'video';
+        // The new node may have paused it, too.
+        const isLimited = (): boolean => limits.has(link.recvTransportId, id);
         const hasMedia = await firstMedia(consumer, {
           signal,
           // Its publisher may have been migrated meanwhile, too.
           previous: previous.consumer(id),
+          isNeeded: () => !isLimited(),
           ...(isVideo && { timeoutMs: firstFrameWithinMs }),
         });
         const isNeeded =
           isVideo &&
           !consumer.closed &&
           isVisible(id) &&
+          !isLimited() &&
           state.findPublication(id)?.announced.producerId === consumer.producerId;
         if (!hasMedia && isNeeded)
           throw new FlotillaError('NODE_UNAVAILABLE', `no frame of ${id} arrived from ${link.nodeId}`);

@@ -142,6 +142,7 @@ export class SfuMedia {
       links: this.links,
       publisher: this.publisher,
       subscriptions: this.subscriptions,
+      limits: this.#limits,
       openLink: (media, request) => this.#openLink(media, request),
     });
     this.#migration = migration;
@@ -190,6 +191,11 @@ export class SfuMedia {
   /** A node notified what it has paused because the downlink is too narrow. */
   subscriptionsLimited(transportId: string, publicationIds: readonly string[]): void {
     this.#limits.set(transportId, publicationIds);
+  }
+
+  /** Events were missed: what is paused is not known until a node notifies again. */
+  eventsMissed(): void {
+    this.#limits.clear();
   }
 
   async #endMigration(code: 'MIGRATION_NOT_ACTIVE' | 'MEDIA_NOT_OPEN'): Promise<void> {
