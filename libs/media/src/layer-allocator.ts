@@ -15,8 +15,6 @@ const requestKeyFrameFromMs = 500;
 export class LayerAllocator {
   /** The highest layers that the client accepts. A consumer without an entry gets all. */
   readonly #maximum = new WeakMap<Consumer, ConsumerLayers>();
-  /** The highest layers that the bandwidth of the client allows. Apart from the above: the lower of both applies. */
-  readonly #caps = new WeakMap<Consumer, ConsumerLayers>();
   #timer: NodeJS.Timeout | undefined;
   #step = 0;
 
@@ -55,25 +53,11 @@ export class LayerAllocator {
     await consumer.setPreferredLayers(this.#layersOf(consumer)!);
   }
 
-  /** The highest layers that the client accepts. Undefined when the consumer has no layers. */
-  maximumOf(consumer: Consumer): ConsumerLayers | undefined {
-    return this.#maximum.get(consumer);
-  }
-
-  /** Sets the highest layers that the bandwidth of the client allows; undefined for no limit. */
-  setCap(consumer: Consumer, cap: ConsumerLayers | undefined): void {
-    if (cap) this.#caps.set(consumer, cap);
-    else this.#caps.delete(consumer);
-    const layers = this.#layersOf(consumer);
-    if (!consumer.closed && layers) consumer.setPreferredLayers(layers).catch(() => undefined);
-  }
-
   /** The highest layers that a consumer may have now. Undefined when it has no layers. */
   #layersOf(consumer: Consumer): ConsumerLayers | undefined {
     if (startsAtLowest(consumer) && (consumer.paused || !consumer.currentLayers))
       return { spatialLayer: 0, temporalLayer: 0 };
-    const [maximum, cap] = [this.#maximum.get(consumer), this.#caps.get(consumer)];
-    return maximum && cap ? lowerOf(maximum, cap) : maximum;
+    return this.#maximum.get(consumer);
   }
 
   /** A subscription started or resumed: allocates the layers of all consumers several times in the next seconds. */
@@ -137,11 +121,6 @@ export class LayerAllocator {
  */
 const startsAtLowest = ({ type, rtpParameters }: Consumer): boolean =>
   type === 'svc' && rtpParameters.codecs[0]?.mimeType.toLowerCase() === 'video/vp8';
-
-function lowerOf(one: ConsumerLayers, other: ConsumerLayers): ConsumerLayers {
-  if (one.spatialLayer !== other.spatialLayer) return one.spatialLayer < other.spatialLayer ? one : other;
-  return (one.temporalLayer ?? Infinity) <= (other.temporalLayer ?? Infinity) ? one : other;
-}
 
 /** Whether mediasoup has allocated layers to a consumer. */
 async function hasTarget(consumer: Consumer): Promise<boolean> {

@@ -375,7 +375,7 @@ export class PeerMedia {
 
   /** The active speaker of the room is another one. */
   onActiveSpeaker(): void {
-    this.#allocation.changed();
+    this.#allocation.speakerChanged();
   }
 
   /** Calls back once when it is closed, or its worker died. */

@@ -30,13 +30,11 @@ const rows: string[] = [];
 describe('a gallery of 25 publishers over a narrow downlink', () => {
   for (const [name, tiles] of Object.entries(galleries))
     for (const megabits of links)
-      for (const way of ['mediasoup', 'allocation', 'allocation of layers'] as const)
+      for (const way of ['mediasoup', 'allocation'] as const)
         test(
           `of ${name} at ${megabits} Mbit/s, by ${way}`,
           async () => {
-            const gallery = await Gallery.open(way !== 'mediasoup', {
-              allocatesLayers: way === 'allocation of layers',
-            });
+            const gallery = await Gallery.open(way === 'allocation');
             gallery.path.bitrate = megabits * 1e6;
             try {
               for (let sound = 0; sound < 3; sound++) await gallery.addSound();

@@ -106,7 +106,7 @@ export class Gallery {
   /** @param isAllocating whether the allocation of the subscriber's bandwidth is on, or mediasoup's own alone. */
   static async open(
     isAllocating: boolean,
-    { allocatesLayers = false, times }: Pick<SubscriberAllocationOptions, 'allocatesLayers' | 'times'> = {},
+    { times }: Pick<SubscriberAllocationOptions, 'times'> = {},
   ): Promise<Gallery> {
     const workers = await Promise.all([1, 2].map(() => createWorker()));
     const [near, far] = (await Promise.all(workers.map((each) => each.createRouter(routerOptions)))) as [
@@ -127,7 +127,6 @@ export class Gallery {
         layers: gallery.layers,
         isActiveSpeaker: (id) => gallery.speakers.has(id),
         onLimited: (ids) => gallery.#onLimited(ids),
-        allocatesLayers,
         ...(times && { times }),
       });
     sender.on('trace', ({ type, info }) => {

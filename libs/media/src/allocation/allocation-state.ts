@@ -1,4 +1,4 @@
-import { allocate, costOf, nextStep, paused, type WantedVideo } from './allocate.ts';
+import { allocate, costOf, nextVideo, type WantedVideo } from './allocate.ts';
 
 /** Times of an allocation, in milliseconds. */
 export interface AllocationTimes {
@@ -6,7 +6,7 @@ export interface AllocationTimes {
   readonly holdMs: number;
   /** Time between two increases: the next estimate has to confirm the one before. */
   readonly increaseEveryMs: number;
-  /** Time without a decrease before a step is tried that the estimate does not allow; doubled by each trial that fails. */
+  /** Time without a decrease before a video is tried that the estimate does not allow; doubled by each trial that fails. */
   readonly trialAfterMs: number;
   readonly maxTrialAfterMs: number;
   /** Time in which the estimate has to confirm a trial. */
@@ -28,7 +28,7 @@ const maxTrialFactor = 2;
 
 /** Unused share of the budget after an increase. Estimates that vary by up to 7 % change nothing. */
 const margin = 0.15;
-/** What is sent becomes at most so many times as much at once, or one step more: each resumed video begins with a key frame. */
+/** What is sent becomes at most so many times as much at once, or one video more: each resumed video begins with a key frame. */
 const maxIncrease = 1.4;
 /** A trial allows for bit rates that vary while it lasts. */
 const trialTolerance = 1.25;
@@ -60,39 +60,38 @@ interface Trial {
 
 /**
  * The allocation of one subscriber over time: down at once; up after a hold, with a margin, and one increase at a time. An estimate grows
- * slowly, or not at all, while less is sent: when nothing has changed for a time, one more step is tried.
+ * slowly, or not at all, while less is sent: when nothing has changed for a time, one more video is tried.
  */
 export class AllocationState {
   #decreasedMs = -Infinity;
   #increasedMs = -Infinity;
+  /** Under way. */
   #trial: Trial | undefined;
   /** When the last trial began. */
   #triedMs = -Infinity;
+  /** The last trial counts as failed. A video that is to be paused is still sent for a moment: its decrease is seen more than once. */
+  #isFailed = false;
   #trialAfterMs: number;
 
   constructor(private readonly times: AllocationTimes = allocationTimes) {
     this.#trialAfterMs = times.trialAfterMs;
   }
 
-  /** Returns the index of a layer, or `paused`, for each video. */
-  update({ budget: estimated, isCapped, videos, isChanged, nowMs }: AllocationInput): number[] {
-    const lowest =
-      nextStep(
-        videos,
-        videos.map(() => paused),
-      )?.bps ?? 0;
-    const budget = estimated >= keptFrom * lowest ? Math.max(estimated, lowest) : estimated;
+  /** Returns for each video whether it is to be sent. */
+  update({ budget: estimated, isCapped, videos, isChanged, nowMs }: AllocationInput): boolean[] {
+    const budget = withMostImportant(estimated, videos);
     const { holdMs, increaseEveryMs } = this.times;
     const isHeld = nowMs - this.#decreasedMs < holdMs || nowMs - this.#increasedMs < increaseEveryMs;
     const allowed = Math.max(budget, this.#trialBudget(budget, nowMs));
-    const before = costOf(videos, currentOf(videos));
-    const increaseTo = Math.max(maxIncrease * before, before + (nextStep(videos, currentOf(videos))?.bps ?? 0), lowest);
-    let chosen = allocate(allowed, videos, { mayIncrease: isChanged || !isHeld, margin, increaseTo });
+    const sent = videos.map(({ isSent }) => isSent);
+    const before = costOf(videos, sent);
+    const increaseTo = Math.max(maxIncrease * before, costOf(videos, withNext(videos, sent)));
+    const chosen = allocate(allowed, videos, { mayIncrease: isChanged || !isHeld, margin, increaseTo });
     const after = costOf(videos, chosen);
     if (after < before && before > allowed) this.#decreased(nowMs);
     else if (after > before) this.#increasedMs = nowMs;
     else if (!isHeld && !this.#trial && nowMs - this.#settledMs >= this.#trialAfterMs * (isCapped ? 1 : uncappedFactor))
-      chosen = this.#try(budget, videos, chosen, nowMs);
+      return this.#try(budget, videos, chosen, nowMs);
     return chosen;
   }
 
@@ -114,24 +113,37 @@ export class AllocationState {
     this.#decreasedMs = nowMs;
     this.#trial = undefined;
     const { trialMs, trialAfterMs, maxTrialAfterMs } = this.times;
-    const isFailed = nowMs - this.#triedMs < 2 * trialMs;
-    this.#trialAfterMs = isFailed ? Math.min(2 * this.#trialAfterMs, maxTrialAfterMs) : trialAfterMs;
+    if (nowMs - this.#triedMs >= 2 * trialMs) this.#trialAfterMs = trialAfterMs;
+    else if (!this.#isFailed) {
+      this.#isFailed = true;
+      this.#trialAfterMs = Math.min(2 * this.#trialAfterMs, maxTrialAfterMs);
+    }
   }
 
-  #try(budget: number, videos: readonly WantedVideo[], chosen: readonly number[], nowMs: number): number[] {
-    const step = nextStep(videos, chosen);
-    const tried = step && chosen.with(step.video, step.layer);
-    const isTooMuch = costOf(videos, chosen) > 0 && tried && costOf(videos, tried) > maxTrialFactor * budget;
-    if (!tried || isTooMuch) return [...chosen];
-    this.#trial = {
-      endsMs: nowMs + this.times.trialMs,
-      bps: trialTolerance * costOf(videos, tried),
-      budgetBefore: budget,
-    };
+  #try(budget: number, videos: readonly WantedVideo[], chosen: boolean[], nowMs: number): boolean[] {
+    const tried = withNext(videos, chosen);
+    const cost = costOf(videos, tried);
+    const isTooMuch = chosen.includes(true) && cost > maxTrialFactor * budget;
+    if (!tried.some((isSent, at) => isSent !== chosen[at]) || isTooMuch) return chosen;
+    this.#trial = { endsMs: nowMs + this.times.trialMs, bps: trialTolerance * cost, budgetBefore: budget };
     this.#triedMs = nowMs;
+    this.#isFailed = false;
     return tried;
   }
 }
 
-const currentOf = (videos: readonly WantedVideo[]): number[] =>
-  videos.map(({ current, layers }) => Math.min(current, layers.length - 1));
+/** A choice with the most important video that it leaves out. */
+function withNext(videos: readonly WantedVideo[], chosen: readonly boolean[]): boolean[] {
+  const next = nextVideo(videos, chosen);
+  return next === undefined ? [...chosen] : chosen.with(next, true);
+}
+
+/** A budget that has a part of what the most important video needs has all of it. Videos with layers that are more important make it unnecessary. */
+function withMostImportant(budget: number, videos: readonly WantedVideo[]): number {
+  const first = nextVideo(
+    videos,
+    videos.map(() => false),
+  );
+  const { bps, ahead } = videos[first ?? -1] ?? { bps: 0, ahead: 0 };
+  return ahead === 0 && budget >= keptFrom * bps ? Math.max(budget, bps) : budget;
+}

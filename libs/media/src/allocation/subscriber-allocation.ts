@@ -1,11 +1,10 @@
 import type { Source } from '@flotilla/contracts';
 import { gauge } from '@flotilla/runtime';
-import type { Consumer, ConsumerLayers, Producer, Transport, TransportTraceEventData } from 'mediasoup/types';
+import type { Consumer, Producer, Transport, TransportTraceEventData } from 'mediasoup/types';
 import type { LayerAllocator } from '../layer-allocator.ts';
-import { costOf, paused, type WantedVideo } from './allocate.ts';
+import type { WantedVideo } from './allocate.ts';
 import { AllocationState, type AllocationTimes } from './allocation-state.ts';
-import { ladderOf, type Rung, rungAt } from './ladder.ts';
-import { type ProducerBitrates, producerBitrates } from './producer-bitrates.ts';
+import { type ProducerBitrates, producerBitrates, type TemporalBitrates } from './producer-bitrates.ts';
 
 /** Interval of allocations while a subscriber is short of bandwidth, in milliseconds. */
 const everyMs = 1000;
@@ -60,38 +59,31 @@ interface Entry extends ConsumerOrigin {
   readonly consumer: Consumer;
   /** Paused by the client. */
   isPausedByClient: boolean;
-  /** The highest layers that the allocation allows. Undefined: those that the client wants. */
-  cap: ConsumerLayers | undefined;
-  /** Since when the allocation has had nothing for it, by `now`. */
+  /** Since when the allocation has had nothing for it, or mediasoup has sent no layer of it, by `now`. */
   withoutShareMs: number | undefined;
   /** Paused for bandwidth. */
   isLimited: boolean;
-  /** Importance, and layers that the client wants, at the last allocation. */
-  last: { readonly importance: number; readonly wish: string } | undefined;
+  /** At the last allocation. Undefined: it had nothing to send. */
+  importance: number | undefined;
 }
 
 export interface SubscriberAllocationOptions {
   /** The subscriber's transport. Without transport-wide feedback it has no estimate, and nothing is allocated. */
   readonly transport: Transport;
-  readonly layers: LayerAllocator;
+  readonly layers: Pick<LayerAllocator, 'reallocate'>;
   /** Whether a participant is the active speaker, or was shortly before. */
   readonly isActiveSpeaker: (participantId: string) => boolean;
   /** Called with all publications that are paused for bandwidth when they are others than before. */
   readonly onLimited: (publicationIds: readonly string[]) => void;
-  /**
-   * Whether it shares out the layers of simulcast and SVC as well. Default: mediasoup does that, and does it better (docs/bandwidth.md);
-   * it cannot do without a video in one stream, which it sends in any case.
-   */
-  readonly allocatesLayers?: boolean;
   readonly bitrates?: ProducerBitrates;
   readonly now?: () => number;
   readonly times?: AllocationTimes;
 }
 
 /**
- * Decides which videos a subscriber can be sent by mediasoup's estimate, and pauses those that have no share; audio comes first. Layers of
- * simulcast and SVC are shared out by mediasoup; of these it reports the videos that are sent no layer. What the client wants stays apart
- * from what the allocation allows; the lower of both applies.
+ * Decides which videos in one stream a subscriber can be sent by mediasoup's estimate, and pauses those that have no share; audio comes
+ * first, and the lowest layers of more important videos. Layers of simulcast and SVC are shared out by mediasoup; of these it reports the
+ * videos that are sent no layer. A pause by the client stays apart from one for bandwidth: neither resumes the other.
  *
  * Without scarcity it measures nothing: mediasoup reports an estimate when it changes, at most once a second unless by a lot, and that
  * suffices to tell.
@@ -128,20 +120,24 @@ export class SubscriberAllocation {
     const entry: Entry = {
       ...{ publicationId, participantId, source, producer, consumer },
       isPausedByClient: consumer.paused,
-      cap: undefined,
       withoutShareMs: undefined,
       isLimited: false,
-      last: undefined,
+      importance: undefined,
     };
     this.#entries.set(consumer, entry);
     consumer.observer.once('close', () => {
       this.#entries.delete(consumer);
-      if (entry.isLimited) limitedVideos.dec();
+      this.#setLimited(entry, false);
       this.#reportLimited();
       this.changed();
     });
     if (consumer.kind !== 'video') return;
     consumer.on('producerresume', () => this.changed());
+    consumer.on('producerpause', () => this.#release(entry));
+    if (isShared(entry))
+      consumer.on('layerschange', (layers) => {
+        if (layers) this.#release(entry);
+      });
     this.#trace();
     this.changed();
   }
@@ -163,7 +159,12 @@ export class SubscriberAllocation {
     return this.#entries.get(consumer)?.isPausedByClient ?? consumer.paused;
   }
 
-  /** Something that decides about the allocation has changed: settings of a subscription, or the active speaker. */
+  /** The active speaker is another one. That alone makes no subscriber short. */
+  speakerChanged(): void {
+    if (this.#isShort) this.changed();
+  }
+
+  /** Something that decides about the allocation has changed, such as settings of a subscription. */
   changed(): void {
     if (!this.#estimate || this.#closed) return;
     this.#isChanged = true;
@@ -216,10 +217,11 @@ export class SubscriberAllocation {
     } finally {
       this.#isRunning = false;
     }
+    if (!this.#isShort && !this.#isChanged) return;
     const isPausing = [...this.#entries.values()].some(
-      (entry) => entry.withoutShareMs !== undefined && !entry.isLimited,
+      (entry) => entry.withoutShareMs !== undefined && !entry.isLimited && !isShared(entry),
     );
-    if (this.#isShort || this.#isChanged) this.#schedule(isPausing ? pauseAfterMs : everyMs);
+    this.#schedule(isPausing ? pauseAfterMs : everyMs);
   }
 
   #isSending({ consumer, isPausedByClient }: Entry): boolean {
@@ -233,75 +235,50 @@ export class SubscriberAllocation {
       entries.map(async (entry) => ({ entry, bitrates: await this.#bitrates.of(entry.producer) })),
     );
     if (this.#closed || !this.#estimate) return;
-    let audio = 0;
-    let isChanged = false;
-    const videos: (WantedVideo & { readonly entry: Entry; readonly ladder: readonly Rung[] })[] = [];
+    let [audio, need] = [0, 0];
+    const videos: MeasuredVideo[] = [];
     for (const { entry, bitrates } of measured) {
       if (!this.#isSending(entry)) continue;
-      const { consumer, participantId, source, cap, last } = entry;
-      if (consumer.kind === 'audio') {
-        audio += bitrates[0]?.at(-1) ?? 0;
-        continue;
-      }
-      const highest = this.#options.layers.maximumOf(consumer);
-      const ladder = ladderOf(bitrates, highest).slice(0, this.#options.allocatesLayers ? undefined : 1);
-      // Nothing is sent yet, or any more.
-      if (ladder.length === 0) continue;
-      const top = ladder.length - 1;
-      const importance =
-        consumer.priority *
-        (source === 'screen' ? screenFactor : 1) *
-        (this.#options.isActiveSpeaker(participantId) ? speakerFactor : 1);
-      const wish = JSON.stringify(highest ?? {});
-      if (!last || importance > last.importance || wish !== last.wish) isChanged = true;
-      entry.last = { importance, wish };
-      // One that is about to be paused is still sent.
-      const current = entry.isLimited ? paused : cap ? rungAt(ladder, cap) : top;
-      videos.push({ importance, layers: ladder, current, entry, ladder });
+      const bps = isShared(entry) ? lowestOf(bitrates) : highestOf(bitrates);
+      if (entry.consumer.kind === 'audio') audio += bps;
+      else if (bps > 0) videos.push({ entry, bps, importance: this.#importanceOf(entry) });
+      // Nothing is sent yet, or any more, such as after a pause at a pipe. What it needs when it goes on is not known.
+      else if (this.#release(entry)) need = Infinity;
     }
+    need += audio + videos.reduce((sum, { bps }) => sum + bps, 0);
     const { available, max } = this.#estimate;
     const nowMs = this.#now();
-    const tops = videos.map(({ layers }) => layers.length - 1);
-    this.#last = { need: audio + costOf(videos, tops), available, atMs: nowMs };
+    this.#last = { need, available, atMs: nowMs };
+    const { single = [], shared = [] } = Object.groupBy(videos, ({ entry }) => (isShared(entry) ? 'shared' : 'single'));
+    const isChanged = single.some(({ entry, importance }) => importance > (entry.importance ?? 0));
+    for (const { entry, importance } of videos) entry.importance = importance;
     const chosen = this.#state.update({
       budget: Math.max(0, usableShare * available - audio),
-      isCapped: available >= cappedShare * max || videos.every(({ current }) => current === paused),
-      ...{ videos, isChanged, nowMs },
+      isCapped: available >= cappedShare * max || videos.every(({ entry }) => entry.isLimited),
+      videos: wantedOf(single, shared),
+      ...{ isChanged, nowMs },
     });
-    this.#isShort = chosen.some((layer, at) => layer < tops[at]! || videos[at]!.entry.isLimited);
-    const probing = chosen.every((layer) => layer === paused) ? this.#mostImportantLayered(videos) : undefined;
-    for (const [at, { entry, ladder }] of videos.entries())
-      this.#apply(entry, ladder, chosen[at]!, nowMs, entry === probing);
+    for (const { entry } of shared) this.#applyShared(entry, nowMs);
+    for (const [at, { entry }] of single.entries()) this.#apply(entry, chosen[at]!, nowMs);
+    this.#isShort = [...this.#entries.values()].some(({ withoutShareMs }) => withoutShareMs !== undefined);
     this.#reportLimited();
   }
 
-  /**
-   * @param isProbing the consumer remains active without a share: mediasoup sends it no layers, but probes for them. Without an active
-   *   video the estimate would remain as low as it is.
-   */
-  #apply(entry: Entry, ladder: readonly Rung[], layer: number, nowMs: number, isProbing: boolean): void {
-    const { consumer } = entry;
-    const isLimited = this.#options.allocatesLayers && layer < ladder.length - 1;
-    const cap = isLimited ? ladder[Math.max(0, layer)]!.layers : undefined;
-    if (JSON.stringify(cap) !== JSON.stringify(entry.cap)) {
-      entry.cap = cap;
-      this.#options.layers.setCap(consumer, cap);
-    }
-    const isShared = !this.#options.allocatesLayers && consumer.type !== 'simple';
-    if (isShared) return this.#applyShared(entry, nowMs);
-    if (layer !== paused) {
-      entry.withoutShareMs = undefined;
-      if (!entry.isLimited) return;
-      this.#setLimited(entry, false);
-      consumer.resume().catch(() => undefined);
-      this.#options.layers.reallocate();
+  #importanceOf({ consumer, participantId, source }: Entry): number {
+    const isSpeaker = this.#options.isActiveSpeaker(participantId);
+    return consumer.priority * (source === 'screen' ? screenFactor : 1) * (isSpeaker ? speakerFactor : 1);
+  }
+
+  #apply(entry: Entry, isSent: boolean, nowMs: number): void {
+    if (isSent) {
+      this.#resume(entry);
       return;
     }
+    const { consumer } = entry;
     entry.withoutShareMs ??= nowMs;
     if (!entry.isLimited && nowMs - entry.withoutShareMs < pauseAfterMs) return;
     this.#setLimited(entry, true);
-    if (consumer.paused !== isProbing) return;
-    (isProbing ? consumer.resume() : consumer.pause()).catch(() => undefined);
+    if (!consumer.paused) consumer.pause().catch(() => undefined);
   }
 
   /** mediasoup shares out the layers of this video: it is known by them whether any is sent. */
@@ -311,26 +288,34 @@ export class SubscriberAllocation {
     this.#setLimited(entry, entry.withoutShareMs !== undefined && nowMs - entry.withoutShareMs >= withoutLayersMs);
   }
 
-  #mostImportantLayered(videos: readonly { readonly entry: Entry; readonly importance: number }[]): Entry | undefined {
-    return videos
-      .filter(({ entry }) => entry.consumer.type !== 'simple')
-      .toSorted((one, other) => other.importance - one.importance)[0]?.entry;
-  }
-
   #setLimited(entry: Entry, isLimited: boolean): void {
     if (entry.isLimited === isLimited) return;
     entry.isLimited = isLimited;
     limitedVideos.inc(isLimited ? 1 : -1);
   }
 
-  /** A consumer that the client has paused is not limited. */
-  #release(entry: Entry): void {
+  /** A video is sent, unless its client has paused it. */
+  #resume(entry: Entry): void {
+    const { consumer, isLimited, isPausedByClient } = entry;
     entry.withoutShareMs = undefined;
-    entry.last = undefined;
-    if (entry.cap) this.#options.layers.setCap(entry.consumer, undefined);
-    entry.cap = undefined;
     this.#setLimited(entry, false);
-    this.#reportLimited();
+    if (!isLimited || isPausedByClient || isShared(entry)) return;
+    consumer.resume().catch(() => undefined);
+    this.#options.layers.reallocate();
+  }
+
+  /**
+   * A video has nothing to be decided about: it is muted, it sends nothing, its client has paused it, or it is sent layers again. It must not
+   * stay paused for bandwidth, as mediasoup desires nothing for paused consumers: nothing would resume it.
+   *
+   * @returns whether it was paused for bandwidth.
+   */
+  #release(entry: Entry): boolean {
+    const { isLimited } = entry;
+    this.#resume(entry);
+    entry.importance = undefined;
+    if (isLimited) this.#reportLimited();
+    return isLimited;
   }
 
   /** Publications that are paused for bandwidth. */
@@ -350,7 +335,30 @@ export class SubscriberAllocation {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
-    for (const { isLimited } of this.#entries.values()) if (isLimited) limitedVideos.dec();
+    // Their consumers are closed later.
+    for (const entry of this.#entries.values()) this.#setLimited(entry, false);
     this.#entries.clear();
   }
 }
+
+/** A video that is sent something. */
+interface MeasuredVideo {
+  readonly entry: Entry;
+  /** bit/s; of its lowest layer when mediasoup shares out its layers. */
+  readonly bps: number;
+  readonly importance: number;
+}
+
+/** mediasoup shares out the layers of simulcast and SVC. */
+const isShared = ({ consumer: { kind, type } }: Entry): boolean => kind === 'video' && type !== 'simple';
+
+/** The more important ones of the videos whose layers are shared out come before each of the others. */
+function wantedOf(single: readonly MeasuredVideo[], shared: readonly MeasuredVideo[]): WantedVideo[] {
+  return single.map(({ entry, bps, importance }) => ({
+    ...{ importance, bps, isSent: !entry.isLimited },
+    ahead: shared.reduce((sum, other) => sum + (other.importance > importance ? other.bps : 0), 0),
+  }));
+}
+
+const highestOf = (bitrates: readonly TemporalBitrates[]): number => Math.max(0, ...bitrates.flat());
+const lowestOf = (bitrates: readonly TemporalBitrates[]): number => bitrates.flat().find((bps) => bps > 0) ?? 0;
