@@ -2,7 +2,7 @@ import { notYet, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Gallery, type Tile } from './gallery.ts';
 
-const video = (priority: number): Tile => ({ layers: [{ kbps: 300, lines: 240 }], wanted: 0, priority, lines: 240 });
+const video = (priority: number): Tile => ({ layers: [{ kbps: 150, lines: 240 }], wanted: 0, priority, lines: 240 });
 const within = { timeoutMs: 50_000 } as const;
 const times = { holdMs: 1000, increaseEveryMs: 500, trialAfterMs: 1000, maxTrialAfterMs: 4000, trialMs: 2500 } as const;
 
@@ -21,12 +21,12 @@ describe('the videos of a subscriber whose downlink narrows', () => {
     await waitFor(
       'an estimate for all videos',
       () => {
-        if ((gallery.estimate ?? 0) < 1_100_000 || paused().includes(true)) notYet(`${gallery.estimate} bit/s`);
+        if ((gallery.estimate ?? 0) < 550_000 || paused().includes(true)) notYet(`${gallery.estimate} bit/s`);
       },
       within,
     );
 
-    gallery.path.bitrate = 550_000;
+    gallery.path.bitrate = 280_000;
     await waitFor(
       'a paused video',
       () => {
