@@ -110,11 +110,11 @@ export class ConsoleModule {
 
 /**
  * What the pages may load, and that no other page may frame them (Content Security Policy Level 3). Scripts come from this server alone.
- * Signaling may be anywhere; the SDK asks a gateway that refuses a WebSocket for the reason by HTTP.
+ * Signaling may be anywhere; the SDK asks a gateway that refuses a WebSocket for the reason by HTTP. Received files are blobs.
  */
 const contentSecurityPolicy = [
   "default-src 'self'",
-  "connect-src 'self' http: https: ws: wss:",
+  "connect-src 'self' http: https: ws: wss: blob:",
   "img-src 'self' data: blob:",
   "media-src 'self' data: blob:",
   "worker-src 'self' blob:",
