@@ -134,7 +134,7 @@ describe('the operations page of a fleet', { timeout: 300_000 }, () => {
     await operator.close();
   });
 
-  test('says that it is stale while the console cannot be reached, keeps what it shows, and goes on afterwards', async () => {
+  test('says that it is stale while the console cannot be reached, keeps what it shows, and continues afterwards', async () => {
     const page = await open(fleet.readKey);
     await page.context().setOffline(true);
     await page.getByTestId('stale').getByText('the server cannot be reached').waitFor();

@@ -617,7 +617,10 @@ export class EdgePeer {
     }
   }
 
-  /** Opens media again when the current link is lost. The commit of a migration is awaited: if it fails, the previous link is the current one. */
+  /**
+   * Opens media again when the current link is lost. The commit of a migration is awaited: if it fails, the previous link is the
+   * current one.
+   */
   #reopenIfLost(): void {
     const why = this.#lost.get(this.#link);
     const isCommitting = this.#migrating !== undefined && this.#link === this.#nextLink;

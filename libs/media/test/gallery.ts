@@ -8,7 +8,7 @@ import { framePartOf, GallerySource, type SentLayer } from './gallery-source.ts'
 import { startRtpSource } from './rtp-source.ts';
 
 const listenInfo = { protocol: 'udp', ip: '127.0.0.1', recvBufferSize: 4 * 1024 * 1024 } as const;
-/** Without a frame for this long, a video that goes on afterwards was frozen, in milliseconds. */
+/** Without a frame for this long, a video that continues afterwards was frozen, in milliseconds. */
 const frozenAfterMs = 500;
 
 /** A tile of the subscriber's page. */

@@ -54,7 +54,7 @@ test('an announcement without a summary, of a day, or with another name is refus
   expect(await api.request('DELETE', '/v1/experiments/Kill_SFU')).toMatchObject({ status: 404 });
 });
 
-test('a key is told its name and its scopes', async () => {
+test('the holder of a key can read its name and scopes', async () => {
   const { api, stranger } = await startRegistry(undefined, { scopes: ['read', 'operate'] });
   expect(await api.request('GET', '/v1/api-key')).toEqual({
     status: 200,

@@ -2,7 +2,7 @@ import { FlotillaError } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import { Redis } from 'ioredis';
 import { type ClientOptions, type RedisAddress, redisOptions } from './redis-address.ts';
-import { redisProblemOf, stateOf, wantsReconnect } from './redis-problem.ts';
+import { redisProblemOf, serverRefusalOf, wantsReconnect } from './redis-problem.ts';
 
 /** Interval between two round trips, and how long an answer may take, ms. */
 const pingMs = 2000;
@@ -101,7 +101,7 @@ export class RedisLink {
   }
 
   #onReplyError(error: Error): boolean {
-    const reason = stateOf(error);
+    const reason = serverRefusalOf(error);
     if (reason) this.#refusal = { reason, until: performance.now() + refusedMs };
     return wantsReconnect(error);
   }

@@ -22,9 +22,9 @@ const reconnecting: ReadonlySet<string> = new Set(['READONLY', 'LOADING', 'MASTE
 const firstWord = ({ message }: Error): string =>
   message.startsWith("ERR The user executing the script can't ") ? 'NOPERM' : (/^[A-Z]+/.exec(message)?.[0] ?? '');
 
-/** What an answer of Redis says about Redis itself, undefined when it is about the command: other commands may be permitted. */
-export function stateOf(error: unknown): string | undefined {
-  return error instanceof ReplyError && firstWord(error as Error) !== 'NOPERM' ? refusalOf(error) : undefined;
+/** Why Redis refuses commands in general, undefined when an error is about one command: others may be permitted. */
+export function serverRefusalOf(error: unknown): string | undefined {
+  return error instanceof Error && firstWord(error) === 'NOPERM' ? undefined : refusalOf(error);
 }
 
 /** Why Redis refused a command, undefined for other errors. */

@@ -242,7 +242,7 @@ export class SubscriberAllocation {
       const bps = isShared(entry) ? lowestOf(bitrates) : highestOf(bitrates);
       if (entry.consumer.kind === 'audio') audio += bps;
       else if (bps > 0) videos.push({ entry, bps, importance: this.#importanceOf(entry) });
-      // Nothing is sent yet, or any more, such as after a pause at a pipe. What it needs when it goes on is not known.
+      // Nothing is sent yet, or any more, such as after a pause at a pipe. What it needs when it sends again is not known.
       else if (this.#release(entry)) need = Infinity;
     }
     need += audio + videos.reduce((sum, { bps }) => sum + bps, 0);

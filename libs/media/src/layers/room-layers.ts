@@ -29,7 +29,7 @@ interface Receiver {
  * The spatial layers that are used of each video of a room which this node has: published here, or received from another node. What
  * is used here of another node's video is reported to that node, whose publisher sends what is used in the whole fleet.
  *
- * Streams are told apart by the id of their producer, which is the same in all routers and on all nodes.
+ * Streams are identified by the id of their producer, which is the same in all routers and on all nodes.
  */
 export class RoomLayers {
   readonly #streams = new Map<string, HighestLayer<Consumer>>();

@@ -251,7 +251,8 @@ export class IncomingPipe {
 
   /**
    * The publication changed. With another producer, the one here continues for `migrationLingerMs`, until the sessions here
-   * have subscribed to the new one; those that wait for it are refused and subscribe again. A muted state is applied to the producer here.
+   * have subscribed to the new one; those that wait for it are refused and subscribe again. A muted state is applied to the
+   * producer here.
    */
   async update({ id, producerId, muted }: Publication): Promise<void> {
     const incoming = this.#incoming.get(id);

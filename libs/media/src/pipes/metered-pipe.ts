@@ -17,8 +17,9 @@ export interface PipeState {
 
 /**
  * Estimates the bit rate that a pipe to another node carries, from the receiver reports about its consumers, and pauses videos
- * while it loses packets because it carries more. Of the videos that carry something, the one that was added last is
- * paused first: those that are seen for longer continue. A pipe sends all layers of a video or none: mediasoup (3.27.1) ignores `setPreferredLayers` at pipes.
+ * while it loses packets because it carries more. Of the videos that carry something, the one that was added last is paused first:
+ * those that are seen for longer continue. A pipe sends all layers of a video or none: mediasoup (3.27.1) ignores
+ * `setPreferredLayers` at pipes.
  */
 export class MeteredPipe {
   readonly #estimator: GccEstimator;

@@ -13,6 +13,7 @@ import type { TopologyGraph } from './graph.ts';
 import './key-form.ts';
 import './migration-list.ts';
 import './search-box.ts';
+import { pageHeader } from './page-header-styles.ts';
 import { pageStyles } from './topology-page-styles.ts';
 import './vertex-details.ts';
 import './vertex-table.ts';
@@ -32,7 +33,7 @@ type View = 'graph' | 'table';
 /** The topology page: the fleet as a graph and as tables, kept up to date, with details of the selected item. */
 @customElement('flotilla-topology-page')
 export class TopologyPage extends LitElement {
-  static override styles = [base, buttons, pageStyles];
+  static override styles = [base, buttons, pageHeader, pageStyles];
 
   readonly #watch = new FleetWatch(() => this.#onChange());
   @state() private fleet = new Fleet(new Map());

@@ -13,7 +13,6 @@ export const pageStyles = css`
     gap: 0.5rem 1.25rem;
     padding: 0.75rem 1rem;
   }
-  .brand,
   nav,
   .key {
     display: flex;
@@ -27,42 +26,9 @@ export const pageStyles = css`
   .key .quiet {
     margin: 0;
   }
-  .brand svg {
-    width: 2rem;
-    height: 2rem;
-  }
-  h1 {
-    font-size: 1.125rem;
-    letter-spacing: -0.01em;
-  }
   a {
     color: var(--accent-ink);
     font-weight: 600;
-  }
-  .state {
-    display: inline-flex;
-    align-items: center;
-    gap: 0.4375rem;
-    padding: 0.125rem 0.625rem;
-    border-radius: 1rem;
-    background: var(--surface-2);
-    font-size: 0.8125rem;
-    font-weight: 600;
-  }
-  .state::before {
-    content: '';
-    width: 0.5rem;
-    height: 0.5rem;
-    border: 2px solid currentcolor;
-    border-radius: 50%;
-  }
-  .state.live::before {
-    border-color: var(--speak);
-    background: var(--speak);
-  }
-  .state.lost {
-    background: var(--warn-soft);
-    color: var(--warn-ink);
   }
   main {
     display: grid;

@@ -7,6 +7,7 @@ import { icons, logo } from '../../shared/icons.ts';
 import { base, buttons, tables } from '../../shared/styles.ts';
 import '../key-form.ts';
 import './order-dialog.ts';
+import { pageHeader } from '../page-header-styles.ts';
 import { pageStyles } from './operations-page-styles.ts';
 import { OperationsWatch, type WatchState } from './operations-watch.ts';
 import type { OrderDialog } from './order-dialog.ts';
@@ -34,7 +35,7 @@ const tickMs = 1000;
 /** The operations page: objectives, nodes with versions, canary, scale decisions, migrations, breakers and chaos, kept up to date. */
 @customElement('flotilla-operations-page')
 export class OperationsPage extends LitElement {
-  static override styles = [base, buttons, tables, pageStyles];
+  static override styles = [base, buttons, tables, pageHeader, pageStyles];
 
   readonly #watch = new OperationsWatch(() => this.#onChange());
   @state() private watchState: WatchState = 'connecting';
