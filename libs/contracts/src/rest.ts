@@ -4,7 +4,7 @@ import type { ApiScope } from './api-scope.ts';
 import { Canary, OrderCandidate } from './canary.ts';
 import { ErrorBody, type ErrorCode } from './errors.ts';
 import { Grant, MaxPublishBitrate } from './grants.ts';
-import { NodeId, ParticipantId, RoomName, RoomRef, SessionId, Subject, UserId } from './ids.ts';
+import { NodeId, ParticipantId, RoomId, RoomName, RoomRef, SessionId, Subject, UserId } from './ids.ts';
 import { DrainSeconds, NodeSummary, ReportedNodeState } from './node.ts';
 import { Migration } from './migration.ts';
 import { Drill, DrillStarted } from './drill.ts';
@@ -145,6 +145,7 @@ export const IssueFleetToken = z.strictObject({
 export const IssuedToken = z.object({
   token: z.string().describe('JSON Web Token (RFC 7519). Opens one session.'),
   userId: UserId.describe('The user of the token.'),
+  roomId: RoomId.optional().describe('Id of its room. Absent for a token of any room, or of none.'),
   expiresAt: z.iso.datetime().describe('When the token expires (RFC 3339).'),
 });
 export type IssuedToken = z.infer<typeof IssuedToken>;

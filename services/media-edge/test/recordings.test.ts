@@ -1,6 +1,8 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import type { FlotillaError } from '@flotilla/contracts';
 import { freePort } from '@flotilla/processes';
 import { createLogger } from '@flotilla/runtime';
 import { notYet, waitFor } from '@flotilla/testkit';
@@ -100,6 +102,30 @@ describe('the recordings of an edge', () => {
     expect(started).toHaveLength(1);
     await recordings.stop('lobby', started[0]!.id);
     await recordings.start('yard');
+  });
+
+  const roomId = `rm_${'0'.repeat(16)}`;
+  test.each([
+    ['lobby', roomId],
+    [roomId, 'lobby'],
+  ])('a room is recorded once under its name and its id: token for %s before that for %s', async (...order) => {
+    const gates = new Map(order.map((ref) => [ref, Promise.withResolvers<void>()]));
+    const fetch = async ({ pathname }: URL): Promise<Response> => {
+      await gates.get(pathname.split('/')[3]!)!.promise;
+      return Response.json({ ...token, roomId }, { status: 201 });
+    };
+    const recordings = await open({ registry: { url: 'http://registry.test', fetch } });
+    const started = Promise.allSettled([recordings.start('lobby'), recordings.start(roomId)]);
+    for (const ref of order) {
+      gates.get(ref)!.resolve();
+      await setImmediate();
+    }
+    const codes = (await started).map((each) =>
+      each.status === 'fulfilled' ? 'started' : (each.reason as FlotillaError).code,
+    );
+    expect(codes.toSorted()).toEqual(['WRONG_STATE', 'started']);
+    expect(order.flatMap((ref) => recordings.list(ref)).length).toBeGreaterThan(0);
+    for (const ref of order) await expect(recordings.start(ref)).rejects.toMatchObject({ code: 'WRONG_STATE' });
   });
 
   test('a gateway that cannot be reached is reported, and a stop ends the attempts', async () => {

@@ -29,10 +29,9 @@ describe('a recording of a room', () => {
     const peer = { roomId: 'rm_1', participantId: 'pt_2', nodeId: 'nd_1', publications, failedSubscriptions };
     vi.spyOn(EdgePeer, 'join').mockResolvedValue({ ...peer, close: () => undefined } as unknown as EdgePeer);
     recording = new RoomRecording({
-      ...{ id: 'rec_1', room: 'lobby', directory, name: 'Recording', signalUrl: 'ws://fleet.invalid' },
+      ...{ id: 'rec_1', roomId: 'rm_1', directory, name: 'Recording', signalUrl: 'ws://fleet.invalid' },
       token: () => Promise.resolve('token'),
       ...{ maxTracks: 10, idleMs: 60_000, giveUpMs: 60_000 },
-      otherOf: () => undefined,
       log: createLogger({ service: 'test', level: 'silent' }),
     });
     await waitFor('it is in the room', () => recording.status.state === 'recording' || notYet(recording.status.state));

@@ -22,6 +22,7 @@ describe('a token for a room', () => {
       bridge: ['lobby'],
     });
     expect(status).toBe(201);
+    expect(body).toMatchObject({ roomId: room.id });
     expect(await claimsOf(body)).toMatchObject({ sub: 'ada', room: room.id, bridge: ['lobby'] });
   });
 });
@@ -44,6 +45,7 @@ describe('a token for the fleet', () => {
   test('a fleet token for any room says so, and a request that names no grants is refused', async () => {
     const { post, claimsOf } = await registry();
     const anywhere = await post('/v1/tokens', { room: '*', grants: ['subscribe'] });
+    expect(anywhere.body).not.toHaveProperty('roomId');
     expect(await claimsOf(anywhere.body)).toMatchObject({ room: '*', grants: ['subscribe'] });
     expect(await post('/v1/tokens', { room: '*' })).toMatchObject({
       status: 400,

@@ -7,7 +7,6 @@ export const recordingErrors = {
   NOTHING_PUBLISHED: 'complete',
   REMOVED: 'complete',
   REFUSED: 'failed',
-  ALREADY_RECORDED: 'failed',
   GAVE_UP: 'failed',
   DISK_FULL: 'failed',
   WRITE_FAILED: 'failed',

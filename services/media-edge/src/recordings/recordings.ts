@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type BackendOptions, createBackend } from '@flotilla/backend';
-import { FlotillaError, recordingUserId } from '@flotilla/contracts';
+import { type Backend, type BackendOptions, createBackend } from '@flotilla/backend';
+import { FlotillaError, type IssuedToken, recordingUserId } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import { base32Id } from '../ids.ts';
 import { createFolder, folderOf, freeBytesOf, removeEmpty } from './folders.ts';
@@ -37,8 +37,16 @@ export interface RecordingView extends RecordingStatus {
   readonly room: string;
 }
 
-interface Entry {
+/** A room of a request. */
+interface RequestedRoom {
+  /** Its name or its id, as in the request. */
   readonly room: string;
+  /** Undefined until the registry has issued a token for it. */
+  readonly roomId: string | undefined;
+}
+
+interface Entry extends RequestedRoom {
+  readonly roomId: string;
   readonly recording: RoomRecording;
 }
 
@@ -46,13 +54,15 @@ interface Entry {
 export class Recordings {
   readonly #entries = new Map<string, Entry>();
   /** Rooms whose recording is being created. */
-  readonly #pending = new Set<string>();
+  readonly #pending = new Set<RequestedRoom>();
   readonly #timer: NodeJS.Timeout | undefined;
+  readonly #registry: Backend;
   #isCheckingDisk = false;
   #closed = false;
 
   constructor(private readonly options: RecordingsOptions) {
-    const { directory } = options;
+    const { directory, registry } = options;
+    this.#registry = createBackend(registry);
     if (directory !== undefined) this.#timer = setInterval(() => void this.#checkDisk(directory), diskCheckMs).unref();
   }
 
@@ -63,18 +73,25 @@ export class Recordings {
   async start(room: string): Promise<RecordingView> {
     const { signalUrl, maxTracks, idleMs, giveUpMs, log } = this.options;
     const root = this.#requireDirectory();
-    this.#checkLimits(room);
-    this.#pending.add(room);
+    const request: { room: string; roomId: string | undefined } = { room, roomId: undefined };
+    this.#checkNotRecorded(request);
+    this.#checkLimits();
+    this.#pending.add(request);
     try {
       const id = base32Id('rec_');
       const directory = folderOf(root, id);
-      const issueToken = this.#tokens(room, id);
       // A room that does not exist is the caller's to know at once, and leaves no folder.
-      let first: string | undefined = await issueToken();
+      const issued = await this.#issueToken(room, id);
+      // A registry of an earlier version does not say the id.
+      const { roomId = room } = issued;
+      request.roomId = roomId;
+      // Another request may have named the same room by its id, or by its name.
+      this.#checkNotRecorded(request);
+      let first: string | undefined = issued.token;
       const token = async (): Promise<string> => {
-        const issued = first ?? (await issueToken());
+        const next = first ?? (await this.#issueToken(roomId, id)).token;
         first = undefined;
-        return issued;
+        return next;
       };
       await createFolder(root);
       await this.#requireSpace(root);
@@ -85,7 +102,7 @@ export class Recordings {
       }
       const recording = new RoomRecording({
         id,
-        room,
+        roomId,
         directory,
         name: participantName,
         signalUrl,
@@ -93,16 +110,14 @@ export class Recordings {
         maxTracks,
         idleMs,
         giveUpMs,
-        otherOf: (roomId) =>
-          this.#running.find(([other, entry]) => other !== id && entry.recording.roomId === roomId)?.[0],
         log: log.child({ recording: id, room }),
       });
-      this.#entries.set(id, { room, recording });
+      this.#entries.set(id, { room, roomId, recording });
       this.#forgetOldest();
       log.info({ recording: id, room, directory }, 'recording started');
       return this.get(room, id);
     } finally {
-      this.#pending.delete(room);
+      this.#pending.delete(request);
     }
   }
 
@@ -121,17 +136,21 @@ export class Recordings {
     return [...this.#entries].filter(([, { recording }]) => !recording.hasEnded);
   }
 
-  #checkLimits(room: string): void {
+  #checkLimits(): void {
     const { maxRecordings } = this.options;
-    const running = this.#running;
-    const [id] = running.find(([, entry]) => isOf(entry, room)) ?? [];
-    if (id !== undefined || this.#pending.has(room))
-      throw new FlotillaError('WRONG_STATE', `the room is being recorded${id === undefined ? '' : ` as ${id}`}`);
-    if (running.length + this.#pending.size >= maxRecordings)
+    if (this.#running.length + this.#pending.size >= maxRecordings)
       throw new FlotillaError(
         'OVERLOADED',
         `this edge has ${maxRecordings} recordings, its maximum (FLOTILLA_EDGE_RECORDINGS)`,
       );
+  }
+
+  #checkNotRecorded(request: RequestedRoom): void {
+    const isSame = (other: RequestedRoom): boolean => isOf(other, request.room) || isOf(other, request.roomId);
+    const [id, entry] = this.#running.find(([, other]) => isSame(other)) ?? [];
+    const isPending = [...this.#pending].some((other) => other !== request && isSame(other));
+    if (entry) throw new FlotillaError('WRONG_STATE', `the room is being recorded, as ${id} of room ${entry.room}`);
+    if (isPending) throw new FlotillaError('WRONG_STATE', 'the room is being recorded');
   }
 
   async #requireSpace(root: string): Promise<void> {
@@ -157,11 +176,14 @@ export class Recordings {
     }
   }
 
-  /** Issues join tokens of one user, who may subscribe and nothing else. */
-  #tokens(room: string, id: string): () => Promise<string> {
-    const registry = createBackend(this.options.registry);
-    const request = { room, name: participantName, userId: recordingUserId(id), grants: ['subscribe' as const] };
-    return async () => (await registry.issueToken(request)).token;
+  /** Issues a join token of the user of a recording, who may subscribe and nothing else. */
+  #issueToken(room: string, id: string): Promise<IssuedToken> {
+    return this.#registry.issueToken({
+      room,
+      name: participantName,
+      userId: recordingUserId(id),
+      grants: ['subscribe'],
+    });
   }
 
   #forgetOldest(): void {
@@ -205,8 +227,9 @@ export class Recordings {
   }
 }
 
-/** Whether a recording is of the room of a request, by the name in its own request or by the id of the room. */
-const isOf = (entry: Entry, room: string): boolean => entry.room === room || entry.recording.roomId === room;
+/** Whether a room, by its name or by its id, is the one of a request. */
+const isOf = (request: RequestedRoom, room: string | undefined): boolean =>
+  room !== undefined && (request.room === room || request.roomId === room);
 
 const viewOf = (id: string, { room, recording }: Entry): RecordingView => ({ id, room, ...recording.status });
 

@@ -22,7 +22,7 @@ const removals: ReadonlySet<string> = new Set(['BANNED', 'NOT_IN_ROOM', 'ROOM_NO
 
 export interface RoomRecordingOptions {
   readonly id: string;
-  readonly room: string;
+  readonly roomId: string;
   /** Folder of this recording alone. */
   readonly directory: string;
   /** Display name of its participant. */
@@ -34,15 +34,12 @@ export interface RoomRecordingOptions {
   readonly idleMs: number;
   /** Time out of the room after which it fails, in milliseconds. */
   readonly giveUpMs: number;
-  /** Returns the id of another recording of that room, which was started by its other name. */
-  readonly otherOf: (roomId: string) => string | undefined;
   readonly log: Logger;
 }
 
 export interface RecordingStatus {
   readonly state: RoomRecordingState;
-  /** Absent before it is in the room. */
-  readonly roomId?: string;
+  readonly roomId: string;
   /** Milliseconds since the Unix epoch. Absent before it is in the room. */
   readonly startedAt?: number;
   readonly endedAt?: number;
@@ -63,7 +60,6 @@ export class RoomRecording {
   readonly #backOff = new BackOff();
   readonly #timer: NodeJS.Timeout;
   #peer: EdgePeer | undefined;
-  #roomId: string | undefined;
   /** Identifies the current session in the room, or the attempt to get one. */
   #attempt: symbol | undefined;
   #rejoin: NodeJS.Timeout | undefined;
@@ -95,13 +91,8 @@ export class RoomRecording {
     return this.#endState !== undefined;
   }
 
-  /** The id of the room; undefined before it has been there. */
-  get roomId(): string | undefined {
-    return this.#roomId;
-  }
-
   async #join(): Promise<void> {
-    const { signalUrl: url, room, name, token } = this.options;
+    const { signalUrl: url, roomId: room, name, token } = this.options;
     const attempt = Symbol(room);
     this.#attempt = attempt;
     const isCurrent = (): boolean => this.#attempt === attempt;
@@ -112,12 +103,7 @@ export class RoomRecording {
       if (isCurrent()) this.#lost(error);
       return;
     }
-    if (isCurrent()) {
-      this.#roomId = peer.roomId;
-      const other = this.options.otherOf(peer.roomId);
-      if (other === undefined) await this.#startRecorder(peer.roomId);
-      else void this.stop(new RecordingError('ALREADY_RECORDED', `the room is being recorded as ${other}`));
-    }
+    if (isCurrent()) await this.#startRecorder();
     // Stopped or lost meanwhile.
     if (!isCurrent()) return peer.close();
     this.#peer = peer;
@@ -148,9 +134,9 @@ export class RoomRecording {
     };
   }
 
-  /** Starts the recorder with the first join, by which the id of the room is known. */
-  async #startRecorder(roomId: string): Promise<void> {
-    const { directory, id: recordingId } = this.options;
+  /** Starts the recorder with the first join. */
+  async #startRecorder(): Promise<void> {
+    const { directory, id: recordingId, roomId } = this.options;
     this.#starting ??= Recorder.start({
       directory,
       recordingId,
@@ -262,7 +248,7 @@ export class RoomRecording {
     const { startedAtMs: startedAt, endedAtMs: endedAt } = manifest ?? {};
     return {
       state: this.#state,
-      ...(this.#roomId !== undefined && { roomId: this.#roomId }),
+      roomId: this.options.roomId,
       ...(startedAt !== undefined && { startedAt }),
       ...(endedAt !== undefined && { endedAt }),
       durationMs: startedAt === undefined ? 0 : (endedAt ?? Date.now()) - startedAt,

@@ -330,7 +330,7 @@ export class RestController {
     const userId = userOfClaims({ sub, tenant });
     const claims = { userId, name, room, grants, maxPublishBitrate, bridge, ttlSeconds };
     const { token, expiresAt } = await this.tokens.issue(claims);
-    return { token, userId, expiresAt: expiresAt.toISOString() };
+    return { token, userId, ...(isOneRoom && { roomId: room }), expiresAt: expiresAt.toISOString() };
   }
 
   @Get(restRoutes.listNodes.path)
