@@ -39,6 +39,8 @@ describe('the call page', () => {
       expect(policy).toContain("frame-ancestors 'none'");
       expect(policy).not.toMatch(/script-src|unsafe-eval/);
     }
+    const example = await fetch(new URL('/examples/call.html', topology.pageUrl));
+    expect(example.headers.get('content-security-policy')).toBe("frame-ancestors 'none'");
   });
 
   test('shows a shared screen in a separate tile until the sharing ends', async () => {

@@ -125,9 +125,13 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-function setPageHeaders(response: Response): void {
+const setPageHeaders = (response: Response): void => setPolicy(response, contentSecurityPolicy);
+/** The examples are read and changed by those who try them: no other page may frame them, and that is all. */
+const setExampleHeaders = (response: Response): void => setPolicy(response, "frame-ancestors 'none'");
+
+function setPolicy(response: Response, policy: string): void {
   response.set({
-    'Content-Security-Policy': contentSecurityPolicy,
+    'Content-Security-Policy': policy,
     'X-Content-Type-Options': 'nosniff',
     'Referrer-Policy': 'no-referrer',
   });
@@ -139,5 +143,8 @@ export function useConsole(app: NestExpressApplication): void {
   // Serves /topology from topology.html, and /operations from operations.html.
   app.useStaticAssets(files('./web'), { extensions: ['html'], setHeaders: setPageHeaders });
   app.useStaticAssets(fileURLToPath(new URL('.', import.meta.resolve('@flotilla/client/bundle'))), { prefix: '/sdk/' });
-  app.useStaticAssets(files('../../../examples'), { prefix: '/examples/' });
+  app.useStaticAssets(files('../../../examples'), {
+    prefix: '/examples/',
+    setHeaders: setExampleHeaders,
+  });
 }

@@ -1,6 +1,6 @@
 import { css } from 'lit';
 
-/** The name of a page of operations, and whether what it shows is live. */
+/** The name of a page of operations, whether what it shows is live, and the way to the other page. */
 export const pageHeader = css`
   .brand {
     display: flex;
@@ -10,6 +10,10 @@ export const pageHeader = css`
   .brand svg {
     width: 2rem;
     height: 2rem;
+  }
+  nav a {
+    color: var(--accent-ink);
+    font-weight: 600;
   }
   h1 {
     font-size: 1.125rem;

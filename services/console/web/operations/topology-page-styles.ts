@@ -15,6 +15,12 @@ export const pageStyles = css`
     gap: 0.75rem 1.25rem;
     padding: 0.75rem 1rem;
   }
+  nav {
+    display: flex;
+    align-items: center;
+    gap: 0.625rem;
+    font-size: 0.875rem;
+  }
   .views {
     display: flex;
     gap: 0.25rem;

@@ -139,9 +139,12 @@ export class TopologyPage extends LitElement {
           .fleet=${this.fleet}
           @choose=${({ detail }: CustomEvent<string>) => this.#selectAndFocus(detail)}
         ></flotilla-search-box>
-        <div class="views" role="group" aria-label="View">
-          ${this.#viewButton('graph', 'Graph')}${this.#viewButton('table', 'Table')}
-        </div>
+        <nav>
+          <div class="views" role="group" aria-label="View">
+            ${this.#viewButton('graph', 'Graph')}${this.#viewButton('table', 'Table')}
+          </div>
+          <a href="operations">Operations</a>
+        </nav>
       </header>
       <main class=${selected ? 'with-details' : ''}>
         ${this.#facts()} ${this.#content()}

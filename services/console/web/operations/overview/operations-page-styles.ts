@@ -26,10 +26,6 @@ export const pageStyles = css`
   .key .quiet {
     margin: 0;
   }
-  a {
-    color: var(--accent-ink);
-    font-weight: 600;
-  }
   main {
     display: grid;
     gap: 0.75rem;
