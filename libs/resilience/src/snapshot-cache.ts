@@ -93,8 +93,10 @@ export class SnapshotCache {
   readonly #sharedName: string;
   #kept: Kept | undefined;
   #loading: Promise<void> | undefined;
-  /** Snapshots from before are not served: this instance has changed something since. */
-  #changedAt = -Infinity;
+  /** When each client last changed something through this instance: earlier snapshots are not served to it. */
+  readonly #changedAt = new Map<string, number>();
+  /** Earlier snapshots are not enough for those who wait. */
+  #awaited = -Infinity;
 
   constructor(options: SnapshotCacheOptions) {
     this.#options = options;
@@ -103,25 +105,26 @@ export class SnapshotCache {
     this.#times = { freshMs: 1000, maxAgeMs: 3000, staleMs: 600_000, lockMs: 3000, pollMs: 50, ...options.times };
   }
 
-  /** The next read of this instance sees what has been written until now. */
-  changed(): void {
-    this.#changedAt = performance.now();
+  /** The next read of the same client at this instance sees what has been written until now. Others may see what was before. */
+  changed(client: string): void {
+    this.#changedAt.set(client, performance.now());
   }
 
   /** @throws FlotillaError UNAVAILABLE when the store is out of reach and nothing is kept that could be served. */
-  async read(): Promise<Snapshot> {
+  async read(client: string): Promise<Snapshot> {
     const { freshMs, maxAgeMs } = this.#times;
-    if (this.#isYounger(freshMs)) return this.#served('hit');
-    const changedBefore = this.#changedAt;
+    const since = this.#changedAt.get(client) ?? -Infinity;
+    if (this.#isYounger(freshMs, since)) return this.#served('hit');
+    this.#awaited = Math.max(this.#awaited, since);
     const loading = this.#load();
-    if (this.#isYounger(maxAgeMs)) {
+    if (this.#isYounger(maxAgeMs, since)) {
       loading.catch((error: unknown) => this.#options.log.debug({ err: error }, 'snapshot not rebuilt'));
       return this.#served('hit');
     }
     try {
       await loading;
       // It may have begun before the last change. Later changes are not waited for: there may always be another.
-      while (this.#kept === undefined || this.#kept.builtAt < changedBefore) await this.#load();
+      while (this.#kept === undefined || this.#kept.builtAt < since) await this.#load();
       return this.#served('waited');
     } catch (error) {
       if (FlotillaError.from(error).code === 'UNAVAILABLE' && this.#kept && this.#age <= this.#times.staleMs)
@@ -135,8 +138,8 @@ export class SnapshotCache {
     return this.#kept ? performance.now() - this.#kept.builtAt : Infinity;
   }
 
-  #isYounger(ageMs: number): boolean {
-    return this.#kept !== undefined && this.#kept.builtAt >= this.#changedAt && this.#age <= ageMs;
+  #isYounger(ageMs: number, since: number): boolean {
+    return this.#kept !== undefined && this.#kept.builtAt >= since && this.#age <= ageMs;
   }
 
   #served(result: 'hit' | 'waited' | 'stale'): Snapshot {
@@ -156,7 +159,7 @@ export class SnapshotCache {
     for (;;) {
       const isNew = await this.#adopt();
       // What another instance has just finished may have taken longer than `freshMs`.
-      if (this.#isYounger(isNew ? maxAgeMs : freshMs)) return;
+      if (this.#isYounger(isNew ? maxAgeMs : freshMs, this.#awaited)) return;
       if (await shared.lock(this.#sharedName, this.#holder, lockMs)) return this.#build();
       if (performance.now() > deadline)
         throw new FlotillaError('UNAVAILABLE', `no instance has built the ${name} in time`);
@@ -203,6 +206,7 @@ export class SnapshotCache {
 
   #keep(kept: Kept): void {
     this.#kept = kept;
+    for (const [client, at] of this.#changedAt) if (at <= kept.builtAt) this.#changedAt.delete(client);
     length.set({ snapshot: this.#options.name }, kept.text.length);
   }
 }

@@ -63,7 +63,7 @@ describe('the snapshot of the topology over Redis', () => {
     const watch = async (index: number): Promise<void> => {
       await delay(index * 5);
       for (let read = 0; read < 10; read++) {
-        const { text, ageMs, stale } = await instances[index % instances.length]!.read();
+        const { text, ageMs, stale } = await instances[index % instances.length]!.read('ada');
         expect(stale).toBe(false);
         expect(text.length).toBeGreaterThan(1000);
         oldestMs = Math.max(oldestMs, ageMs);
@@ -91,7 +91,7 @@ describe('the snapshot of the topology over Redis', () => {
     await builder.line(/^building$/);
     const registry = await instance({ lockMs });
     const began = performance.now();
-    const reading = registry.read();
+    const reading = registry.read('ada');
     // It renews its lock while it lives.
     await delay(1.5 * lockMs);
     expect(builds).toBe(0);
@@ -103,37 +103,39 @@ describe('the snapshot of the topology over Redis', () => {
 
   test('is served as it was while another instance builds the next one', async () => {
     const [first, second] = [await instance({ freshMs: 0 }), await instance({ freshMs: 0, maxAgeMs: 60_000 })];
-    await second.read();
+    await second.read('ada');
     await stores[0]!.rooms.create(roomRecord('new'));
-    const building = first.read();
-    expect(roomsIn((await second.read()).text)).toEqual([]);
+    const building = first.read('ada');
+    expect(roomsIn((await second.read('ada')).text)).toEqual([]);
     await building;
     await waitFor('the second has it', async () => {
-      if (roomsIn((await second.read()).text).length === 0) notYet('it is being loaded');
+      if (roomsIn((await second.read('ada')).text).length === 0) notYet('it is being loaded');
     });
     expect(mostBuilding).toBe(1);
   });
 
   test('is served while the same instance changes something during every build', async () => {
     const registry = await instance();
-    await registry.read();
-    whileBuilding = () => registry.changed();
-    registry.changed();
+    await registry.read('ada');
+    whileBuilding = () => registry.changed('ada');
+    registry.changed('ada');
     builds = 0;
-    expect((await registry.read()).stale).toBe(false);
+    expect((await registry.read('ada')).stale).toBe(false);
     expect(builds).toBe(1);
   });
 
-  test('has what the same instance has changed since', async () => {
+  test('has what the same client has changed at the same instance since, while others are served at once', async () => {
     const [first, second] = [await instance(), await instance()];
-    await first.read();
-    await second.read();
+    await first.read('ada');
+    await second.read('ada');
     await stores[0]!.rooms.create(roomRecord('a'));
-    first.changed();
-    expect(roomsIn((await first.read()).text)).toEqual(['rm_a']);
-    expect(roomsIn((await second.read()).text)).toEqual([]);
-    second.changed();
-    const both = await Promise.all([second.read(), second.read(), second.mermaid()]);
+    first.changed('ada');
+    expect(roomsIn((await first.read('bob')).text)).toEqual([]);
+    expect(roomsIn((await first.read('ada')).text)).toEqual(['rm_a']);
+    expect(roomsIn((await second.read('ada')).text)).toEqual([]);
+    expect(roomsIn((await first.read('bob')).text)).toEqual(['rm_a']);
+    second.changed('ada');
+    const both = await Promise.all([second.read('ada'), second.read('ada'), second.mermaid('ada')]);
     expect(roomsIn(both[0].text)).toEqual(['rm_a']);
     expect(both[2].text).toContain('a<br/>0 participants');
   });

@@ -19,4 +19,4 @@ const cache = new SnapshotCache({
   log,
   times: { lockMs: Number(lockMs) },
 });
-await cache.read();
+await cache.read('builder');

@@ -130,6 +130,9 @@ export const Tenant = createParamDecorator(
 /** The key of a request that the guard admitted. */
 export const apiKeyOf = ({ locals }: Response): ApiKey | undefined => locals['apiKey'] as ApiKey | undefined;
 
+/** The name of the key of a request; empty without a key. */
+export const keyNameOf = (response: Response): string => apiKeyOf(response)?.name ?? '';
+
 /** Admits requests with a sufficient API key, and those of public routes. */
 @Injectable()
 export class ApiKeyGuard implements CanActivate {

@@ -11,7 +11,7 @@ import {
 import type { Request, Response } from 'express';
 import { catchError, finalize, type Observable, of, tap } from 'rxjs';
 import { TopologySnapshot } from '../topology/topology-snapshot.ts';
-import { apiKeyOf } from './api-access.ts';
+import { apiKeyOf, keyNameOf } from './api-access.ts';
 
 /** When to try again what was refused because the store is out of reach, ms. */
 const retryAfterMs = 2000;
@@ -59,9 +59,13 @@ export class StaleReads implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const http = context.switchToHttp();
     const request = http.getRequest<Request>();
-    if (!isRead(request))
-      return changesTopology(request) ? next.handle().pipe(finalize(() => this.topology.changed())) : next.handle();
     const response = http.getResponse<Response>();
+    if (!isRead(request)) {
+      const handled = next.handle();
+      return changesTopology(request)
+        ? handled.pipe(finalize(() => this.topology.changed(keyNameOf(response))))
+        : handled;
+    }
     const key = `${apiKeyOf(response)?.tenant ?? ''} ${request.originalUrl}`;
     const last = (): unknown => {
       const answer = this.#answers.get(key);

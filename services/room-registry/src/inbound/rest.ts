@@ -83,7 +83,7 @@ import { Drills } from '../drills.ts';
 import { Revocations } from '../revocations.ts';
 import { Rooms } from '../rooms.ts';
 import { TopologySnapshot } from '../topology/topology-snapshot.ts';
-import { apiKeyOf, ApiKeyGuard, Audit, methodsByPath, Public, requireScopes, Tenant } from './api-access.ts';
+import { apiKeyOf, keyNameOf, ApiKeyGuard, Audit, methodsByPath, Public, requireScopes, Tenant } from './api-access.ts';
 import { openApiDocument } from './openapi.ts';
 import { markAge, StaleReads, WriteGuard } from './outage.ts';
 
@@ -402,7 +402,8 @@ export class RestController {
   ): Promise<void> {
     const wantsMermaid = request.accepts(['application/json', mermaidType]) === mermaidType;
     const { format = wantsMermaid ? 'mermaid' : 'json' } = query;
-    const snapshot = await (format === 'json' ? this.snapshot.read() : this.snapshot.mermaid());
+    const client = keyNameOf(response);
+    const snapshot = await (format === 'json' ? this.snapshot.read(client) : this.snapshot.mermaid(client));
     response.vary('Accept');
     markAge(response, snapshot);
     response.type(format === 'json' ? 'json' : mermaidType).send(snapshot.text);

@@ -12,7 +12,7 @@ export const topologyForm = createHash('sha256')
   .digest('base64url')
   .slice(0, 12);
 
-/** The topology as JSON and as Mermaid, from a snapshot that one registry at a time builds for all of its version. */
+/** The topology as JSON and as Mermaid, from a snapshot that one registry at a time builds for all of its version. A client is an API key. */
 export class TopologySnapshot {
   readonly #cache: SnapshotCache;
   #drawn: { readonly version: string; readonly mermaid: string } | undefined;
@@ -33,13 +33,13 @@ export class TopologySnapshot {
   }
 
   /** JSON of a Topology. @throws FlotillaError UNAVAILABLE */
-  read(): Promise<Snapshot> {
-    return this.#cache.read();
+  read(client: string): Promise<Snapshot> {
+    return this.#cache.read(client);
   }
 
   /** @throws FlotillaError UNAVAILABLE */
-  async mermaid(): Promise<Snapshot> {
-    const snapshot = await this.#cache.read();
+  async mermaid(client: string): Promise<Snapshot> {
+    const snapshot = await this.#cache.read(client);
     if (this.#drawn?.version !== snapshot.version) {
       const mermaid = topologyMermaid(read(Topology, JSON.parse(snapshot.text)));
       this.#drawn = { version: snapshot.version, mermaid };
@@ -47,8 +47,8 @@ export class TopologySnapshot {
     return { ...snapshot, text: this.#drawn.mermaid };
   }
 
-  /** The next read of this registry sees what was written until now. */
-  changed(): void {
-    this.#cache.changed();
+  /** The next read of the same client at this registry sees what was written until now. */
+  changed(client: string): void {
+    this.#cache.changed(client);
   }
 }
