@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RestApi } from '@flotilla/testkit';
 import { type Arrival, arrivals, type LoadShape } from './arrivals.ts';
+import { MessageTimes } from './messages.ts';
 import { Recorder } from './recorder.ts';
 import { enter, type User } from './user.ts';
 
@@ -72,19 +73,18 @@ export async function runLoad(
 
   const end = load.rampSeconds + load.plateauSeconds;
   let next = 0;
-  let said = 0;
+  const messages = new MessageTimes(load.messagesPerMinute);
   let shown = 0;
   while (now() < end * 1000) {
     for (; next < users.length && users[next]!.at * 1000 <= now(); next++) {
       if (entering >= maxEntering) turnedAway++;
       else ending.push(live(users[next]!, next));
     }
-    said += ((tickMs / 1000) * inside.size * load.messagesPerMinute) / 60;
-    for (; said >= 1; said--) anyOf(inside)?.say();
+    for (const at of messages.due(now(), inside.size)) anyOf(inside)?.say(at);
     if (now() >= (shown + 1) * 1000) onSecond(++shown, inside.size, entering);
     await pause(tickMs);
   }
-  await Promise.race([Promise.all(ending), pause(leaveDeadlineMs)]);
+  await Promise.race([Promise.all(ending), pause(leaveDeadlineMs, undefined, { ref: false })]);
   return { recorder, came: next, turnedAway, mostAtOnce };
 }
 

@@ -32,9 +32,12 @@ export class Recorder {
 
   constructor(private readonly now: () => number) {}
 
-  /** Runs a step and records its time in ms, or its failure. Rejects as `work` does. */
-  async time<T>(step: Step, work: () => Promise<T>): Promise<T> {
-    const began = this.now();
+  /**
+   * Runs a step and records its time in ms, or its failure. Rejects as `work` does.
+   *
+   * @param began when it was to begin, in ms.
+   */
+  async time<T>(step: Step, work: () => Promise<T>, began = this.now()): Promise<T> {
     this.#begun++;
     try {
       const result = await work();

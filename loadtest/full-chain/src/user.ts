@@ -16,12 +16,12 @@ export interface UserOptions {
 
 /** A user of the load that is in a room. */
 export interface User {
-  /** Sends a message to the room. Failures are recorded. */
-  say(): void;
+  /** Sends a message to the room. Failures are recorded. @param at when it was to be sent, in ms. */
+  say(at: number): void;
   leave(): Promise<void>;
 }
 
-/** Payload of a message of the load. */
+/** Payload of a message of the load: when it was to be sent, in ms. */
 interface Said {
   readonly load: number;
 }
@@ -41,9 +41,9 @@ async function enterWithMedia({ gatewayUrl, room, recorder, now }: UserOptions, 
     if (type === 'message' && isSaid(data)) recorder.add('dispatch', now() - data.load);
   };
   return {
-    say: () => quietly(recorder.time('reply', () => peer.sendMessage({ load: now() } satisfies Said))),
-    // Closing the connection ends the session of a light peer.
-    leave: () => recorder.time('leave', () => Promise.resolve(peer.close())),
+    say: (at) => quietly(recorder.time('reply', () => peer.sendMessage({ load: at } satisfies Said), at)),
+    // Closing the connection ends the session of a light peer. It has no reply that could be timed.
+    leave: async () => peer.close(),
   };
 }
 
@@ -62,9 +62,9 @@ async function enterPlainly({ gatewayUrl, room, recorder, now }: UserOptions, to
       if (type === 'message' && isSaid(data)) recorder.add('dispatch', now() - data.load);
     };
     return {
-      say: () =>
+      say: (at) =>
         quietly(
-          recorder.time('reply', () => answered(client, 'message', { data: { load: now() } satisfies Said }, address)),
+          recorder.time('reply', () => answered(client, 'message', { data: { load: at } satisfies Said }, address), at),
         ),
       leave: async () => {
         await recorder.time('leave', () => answered(client, 'leave', {}, address));
