@@ -11,23 +11,27 @@ interface Seen {
   readonly url: string | undefined;
   readonly requestId: unknown;
   readonly authorization: unknown;
+  readonly host: unknown;
   readonly body: string;
 }
 
 /** An HTTP server that notes the requests. `answer` gets each; without it, it is answered with 200. */
 async function startSide(
   answer: (response: ServerResponse, request: IncomingMessage) => void = (response) => response.end('answer'),
-): Promise<{ address: string; seen: Seen[]; server: Server }> {
+): Promise<{ address: string; seen: Seen[]; server: Server; connections: () => number }> {
   const seen: Seen[] = [];
+  let connections = 0;
   const server = createServer((incoming, response) => {
     let body = '';
     incoming.on('data', (chunk: Buffer) => (body += chunk.toString()));
     incoming.on('end', () => {
       const { method, url, headers } = incoming;
-      seen.push({ method, url, requestId: headers['x-request-id'], authorization: headers.authorization, body });
+      const { authorization, host, 'x-request-id': requestId } = headers;
+      seen.push({ method, url, requestId, authorization, host, body });
       answer(response, incoming);
     });
   });
+  server.on('connection', () => connections++);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(async () => {
@@ -35,7 +39,12 @@ async function startSide(
     server.close();
     await once(server, 'close');
   });
-  return { address: `127.0.0.1:${(server.address() as AddressInfo).port}`, seen, server };
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    seen,
+    server,
+    connections: () => connections,
+  };
 }
 
 /** Sends requests over one connection that is kept open, one after the other. Returns the statuses, by which body. */
@@ -57,6 +66,15 @@ async function sendInOrder(url: string, count: number): Promise<string[]> {
 const answered = (count: number): string[] => Array.from({ length: count }, () => '200 answer');
 
 describe('nginx with the mirror of the documentation', () => {
+  test('keeps its connection to production, and says which host the client asked for', async () => {
+    const [production, shadow] = [await startSide(), await startSide()];
+    const url = await startMirror({ production: production.address, shadow: shadow.address });
+    expect(await sendInOrder(url, 5)).toEqual(answered(5));
+    expect(production.connections()).toBe(1);
+    await waitFor('they are mirrored', () => shadow.seen.length === 5 || notYet(`${shadow.seen.length} are`));
+    for (const { host } of [...production.seen, ...shadow.seen]) expect(host).toBe('127.0.0.1');
+  });
+
   test('sends the shadow release the method, path, body and API key, with the id that production gets', async () => {
     const [production, shadow] = [await startSide(), await startSide()];
     const url = await startMirror({ production: production.address, shadow: shadow.address });
