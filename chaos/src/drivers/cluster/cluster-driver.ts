@@ -21,8 +21,8 @@ import { noDelay } from '../../network/delay-line.ts';
 import { type CarryOut, carryOutSteps, type Driver, Refused, refusalOf } from '../driver.ts';
 import { ApiProxy, Kubectl } from '../kubernetes/kubectl.ts';
 import { scrapePods } from '../kubernetes/pod-metrics.ts';
-import { deleteTable, lossRules, relayRules } from './firewall.ts';
-import { podFirewall, startPodLoad, startPodRelays } from './pod-processes.ts';
+import { lossRules, relayRules } from './firewall.ts';
+import { networkOf, podFirewall, removeFirewall, startPodLoad, startPodRelays } from './pod-processes.ts';
 import { relayedPaths } from './relayed-paths.ts';
 import { clusterRefusal } from './refusals.ts';
 
@@ -197,8 +197,9 @@ async function drop(
 ): Promise<Undo> {
   const share = fault.kind === 'loss' ? fault.share : 1;
   const direction = fault.kind === 'partition' && !fault.target ? 'both' : fault.direction;
-  await podFirewall(pod, lossRules({ share, direction, addresses }));
-  return () => podFirewall(pod, deleteTable);
+  const network = await networkOf(pod);
+  await podFirewall(network, lossRules({ share, direction, addresses }));
+  return () => removeFirewall(network);
 }
 
 async function delay(pod: Pod, fault: Extract<Network, { kind: 'delay' }>): Promise<Undo> {
@@ -215,10 +216,11 @@ async function delay(pod: Pod, fault: Extract<Network, { kind: 'delay' }>): Prom
     paths
       .filter((path) => path.isServer === isServer)
       .map(({ relayPort, host, port }) => ({ listen: relayPort, host, port }));
+  const network = await networkOf(pod);
   const ends: Undo[] = [];
   const undo = async (): Promise<void> => {
     try {
-      await podFirewall(pod, deleteTable);
+      await removeFirewall(network);
     } finally {
       await Promise.all(ends.map((end) => end()));
     }
@@ -226,7 +228,7 @@ async function delay(pod: Pod, fault: Extract<Network, { kind: 'delay' }>): Prom
   try {
     ends.push(await startPodRelays(pod, { relays: relays(false), up: egress, down: ingress }));
     ends.push(await startPodRelays(pod, { relays: relays(true), up: ingress, down: egress }));
-    await podFirewall(pod, relayRules(paths));
+    await podFirewall(network, relayRules(paths));
   } catch (error) {
     await undo().catch(() => undefined);
     throw error;

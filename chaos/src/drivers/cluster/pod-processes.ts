@@ -5,15 +5,38 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cgroupOf, containerOf, containerPid, inNode, nodeEntry, type Pod } from '@flotilla/cluster';
+import { deleteTable } from './firewall.ts';
 import type { RelayProcessOptions } from '../../network/relay-process.ts';
 
 const scriptOf = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
-/** Runs nft in the network namespace of a pod. */
-export async function podFirewall(pod: Pod, rules: string): Promise<void> {
+/** The network namespace of a pod, which outlives its containers. */
+export interface PodNetwork {
+  readonly node: number;
+  /** Id, inside the node, of the pod's first process, which ends with the pod. */
+  readonly pid: number;
+}
+
+/** In a shell of the node: writes the ids of the processes that share the network namespace of the process `$0`. */
+const sharesNetwork =
+  'for each in /proc/[0-9]*; do [ "$(readlink $each/ns/net)" = "$(readlink /proc/$0/ns/net)" ] && echo "${each#/proc/}"; done; true';
+
+export async function networkOf(pod: Pod): Promise<PodNetwork> {
   const { node, id } = containerOf(pod);
-  const pid = await containerPid(node, id);
+  const found = await inNode(node, 'sh', ['-c', sharesNetwork, String(await containerPid(node, id))]);
+  return { node, pid: Math.min(...found.trim().split('\n').map(Number)) };
+}
+
+/** Runs nft in the network namespace of a pod. */
+export async function podFirewall({ node, pid }: PodNetwork, rules: string): Promise<void> {
   await inNode(node, 'nsenter', [`--target=${pid}`, '--net', 'nft', '-f', '-'], rules);
+}
+
+/** Removes the rules of an experiment. Those of a pod that has been deleted are gone with it. */
+export async function removeFirewall(network: PodNetwork): Promise<void> {
+  const { node, pid } = network;
+  const lives = await inNode(node, 'sh', ['-c', 'test -e "/proc/$0" && echo yes || true', String(pid)]);
+  if (lives !== '') await podFirewall(network, deleteTable);
 }
 
 /** Starts a program as a child of this process. Resolves when it has written a line; its end is the end of its input. */

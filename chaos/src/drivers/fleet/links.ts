@@ -31,6 +31,7 @@ export function impairedLinks(fault: PathFault, names: ReadonlySet<string>, link
     const other = isClient ? link.server : isServer ? link.clientComponent : undefined;
     if (!isClient && !isServer) return [];
     if (target && target.component !== other) return [];
+    // Whatever the direction: without the packets of one, TCP delivers nothing in the other but what is in flight.
     if (fault.kind !== 'delay') return [{ link, change: { blocked: true } }];
     const delay = { latencyMs: fault.latencyMs, jitterMs: fault.jitterMs };
     const [egress, ingress] = isClient ? (['up', 'down'] as const) : (['down', 'up'] as const);
