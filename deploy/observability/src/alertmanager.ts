@@ -1,5 +1,7 @@
 /** Stands for the address at which the files of this repository are read. */
 export const repositoryUrl = 'https://repository.example';
+/** Stands for the address of a search in the logs, up to its query in LogQL. */
+export const logsUrl = 'https://logs.example/search?query=';
 
 /**
  * The routes of alerts: pages go to PagerDuty by its Events API v2 and to the webhook, tickets to the webhook alone. The key of
@@ -38,7 +40,10 @@ export const alertmanagerConfig = {
           class: '{{ .CommonLabels.alertname }}',
           group: '{{ .CommonLabels.namespace }}',
           description: '{{ .CommonAnnotations.summary }}',
-          links: [{ href: `${repositoryUrl}/{{ .CommonAnnotations.runbook }}`, text: 'Runbook' }],
+          links: [
+            { href: `${repositoryUrl}/{{ .CommonAnnotations.runbook }}`, text: 'Runbook' },
+            { href: `${logsUrl}{{ urlquery .CommonAnnotations.logs }}`, text: 'Logs' },
+          ],
           details: {
             description: '{{ .CommonAnnotations.description }}',
             runbook: '{{ .CommonAnnotations.runbook }}',

@@ -357,6 +357,24 @@ export const objectives: readonly Objective[] = [
   },
   {
     kind: 'level',
+    id: 'snapshot_misses',
+    alert: 'FlotillaSnapshotMisses',
+    title: 'Reads of the topology that are not answered from its snapshot at once, of more than 5 a second',
+    summary: 'Reads of the topology wait for its snapshot, or get an old one.',
+    value: (metric) => {
+      const reads = (matchers?: Matchers): string =>
+        `sum(rate(${metric('flotilla_snapshot_reads_total', matchers)}[5m]))`;
+      // Those who read rarely always wait: the last snapshot is too old.
+      return `1 - (${reads({ result: 'hit' })} or vector(0)) / (${reads()} > 5)`;
+    },
+    above: 0.063,
+    unit: 'ratio',
+    for: '10m',
+    severity: 'ticket',
+    by: [],
+  },
+  {
+    kind: 'level',
     id: 'event_loop_delay',
     alert: 'FlotillaEventLoopSlow',
     title:

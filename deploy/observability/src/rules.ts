@@ -83,8 +83,36 @@ function record(windows: readonly string[], scope: Scope): RecordingRule[] {
 
 const seriesOf = ({ id }: Objective, scope: Scope): string => `{${matchersText({ sli: id, ...scope.labels })}}`;
 
-function annotations({ alert, summary }: Objective, description: string): AlertRule['annotations'] {
-  return { summary, description, runbook: runbookOf(alert) };
+/** The services whose logs explain an objective, by the beginning of the names of its metrics. */
+const servicesOf: readonly (readonly [prefix: string, service: string])[] = [
+  ['signaling_', 'signaling-gateway'],
+  ['registry_', 'room-registry'],
+  ['sfu_', 'sfu-worker'],
+  ['autoscaler_', 'autoscaler'],
+];
+
+function metricOf(objective: Objective): string {
+  if (objective.kind === 'latency') return objective.histogram;
+  if (objective.kind === 'errors') return objective.counter;
+  if (objective.kind === 'share') return objective.gauge;
+  const metrics: string[] = [];
+  objective.value((metric) => {
+    metrics.push(metric);
+    return metric;
+  });
+  return metrics[0]!;
+}
+
+/** LogQL that finds the warnings and errors of the services behind an objective. The services write the fields `service` and `level`. */
+export function logsOf(objective: Objective): string {
+  const metric = metricOf(objective);
+  const service = servicesOf.find(([prefix]) => metric.startsWith(prefix))?.[1] ?? '.+';
+  return `{namespace=~".+"} | json | service=~"${service}" | level >= 40`;
+}
+
+function annotations(objective: Objective, description: string): AlertRule['annotations'] {
+  const { alert, summary } = objective;
+  return { summary, description, runbook: runbookOf(alert), logs: logsOf(objective) };
 }
 
 function burnAlert(objective: BudgetObjective, severity: Severity, scope: Scope): AlertRule {

@@ -63,6 +63,15 @@ export const levelSamples: Readonly<Record<string, LevelSamples>> = {
     noise: [gauge('autoscaler_frozen{pod="a"}', 1), gauge('autoscaler_frozen{pod="b"}', 0)],
     labels: {},
   },
+  snapshot_misses: {
+    fault: [
+      counter('flotilla_snapshot_reads_total{pod="a",result="hit"}', 800),
+      counter('flotilla_snapshot_reads_total{pod="a",result="waited"}', 100),
+    ],
+    // One who reads rarely always waits.
+    noise: [counter('flotilla_snapshot_reads_total{pod="b",result="waited"}', 60)],
+    labels: {},
+  },
   event_loop_delay: {
     fault: [ofFlotilla, gauge(`nodejs_eventloop_lag_p99_seconds{${targetLabels}}`, 0.3)],
     noise: [

@@ -7,7 +7,7 @@ import { Child, freePort } from '@flotilla/processes';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { alertmanagerConfig, repositoryUrl } from '../src/alertmanager.ts';
+import { alertmanagerConfig, logsUrl, repositoryUrl } from '../src/alertmanager.ts';
 import { type RuleGroup, runbookOf } from '../src/rules.ts';
 import { AlertReceiver } from './alert-receiver.ts';
 import { pathOf, rulesFile } from './files.ts';
@@ -110,12 +110,17 @@ describe('a page', () => {
         class: alert,
         custom_details: { runbook: runbookOf(alert) },
       },
-      links: [{ href: `${repositoryUrl}/${runbookOf(alert)}`, text: 'Runbook' }],
+      links: [
+        { href: `${repositoryUrl}/${runbookOf(alert)}`, text: 'Runbook' },
+        { href: expect.stringContaining(logsUrl), text: 'Logs' },
+      ],
     });
+    const logs = new URL(triggered.links[1]!.href).searchParams.get('query');
+    expect(logs).toBe('{namespace=~".+"} | json | service=~"signaling-gateway" | level >= 40');
     const firing = await waitFor('the message to the webhook', () => messageOf('firing') ?? notYet('none'), patience);
     expect(firing.alerts[0]).toMatchObject({
       labels: { alertname: alert, severity: 'page' },
-      annotations: { runbook: runbookOf(alert) },
+      annotations: { runbook: runbookOf(alert), logs },
     });
 
     joins.isFailing = false;

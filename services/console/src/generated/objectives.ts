@@ -154,6 +154,13 @@ export const objectives: readonly Objective[] = [
     "unit": "count"
   },
   {
+    "id": "snapshot_misses",
+    "alert": "FlotillaSnapshotMisses",
+    "title": "Reads of the topology that are not answered from its snapshot at once, of more than 5 a second",
+    "above": 0.063,
+    "unit": "ratio"
+  },
+  {
     "id": "event_loop_delay",
     "alert": "FlotillaEventLoopSlow",
     "title": "Time between two samples of the event loop of a process (50 ms when it is not late), 99th percentile between two scrapes",
