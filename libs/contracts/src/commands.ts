@@ -216,11 +216,20 @@ export const sfuCommands = {
   /**
    * Sets the state of the node until it restarts. Answered when its report with the new state is in the store. A draining node stops
    * when it is empty, or after `drainSeconds`; a repeated drain sets a new deadline. Errors: NODE_UNAVAILABLE (the node is
-   * stopping).
+   * stopping), STALE_TERM (since its start the node has had an order with a higher `term`: the caller was stopped, or cut off, and
+   * does not know yet that another autoscaler leads).
    */
   'sfu.cordon': {
     version: 1,
-    payload: z.object({ state: NodeState, drainSeconds: DrainSeconds }),
+    payload: z.object({
+      state: NodeState,
+      drainSeconds: DrainSeconds,
+      term: z
+        .int()
+        .positive()
+        .optional()
+        .describe('Term of the autoscaler that scales and gives the order. Absent: an operator gives it.'),
+    }),
     reply: z.object({ state: ReportedNodeState }),
   },
   /** A drill: kills a mediasoup worker of the node with SIGKILL. Errors: DRILL_REFUSED, NOT_FOUND. */

@@ -101,6 +101,7 @@ class AutoscalerLifecycle implements OnApplicationBootstrap, OnApplicationShutdo
       this.#kubernetes = new KubernetesScaling({ workload, maxReplicas: settings.max, watchMachines, bus, log });
     this.#scaler = new Scaler({
       nodes: store.nodes,
+      canary: canary && store.canary,
       settings,
       records: new ScalingRecords(store.operations, log),
       target: this.#kubernetes,

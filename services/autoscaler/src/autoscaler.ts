@@ -33,7 +33,7 @@ const decisions = histogram({
 const leaderGauge = gauge({ name: 'autoscaler_leader', help: '1 while this instance plans, else 0.' });
 const waiting = gauge({
   name: 'autoscaler_peers_waiting',
-  help: 'Peers that should move and for which no node has capacity.',
+  help: 'Peers that should move and for which no node has capacity. 0 while this instance does not plan.',
 });
 const frozenGauge = gauge({
   name: 'autoscaler_frozen',
@@ -130,6 +130,8 @@ export class Autoscaler {
     leaderGauge.set(leads ? 1 : 0);
     if (!leads) {
       this.#running = [];
+      // As last planned: only the leader has the present number.
+      waiting.set(0);
       this.parts.canary?.retire();
     }
     if (this.#frozen || !leads) return;

@@ -131,11 +131,18 @@ describe('the number of SFU nodes', () => {
 
 describe('the demand of a fleet', () => {
   const node = (
-    more: Partial<{ alive: boolean; reserved: number; capacity: number; cpu: number; workers: number[] }>,
+    more: Partial<{
+      alive: boolean;
+      reserved: number;
+      capacity: number;
+      isHeldBack: boolean;
+      cpu: number;
+      workers: number[];
+    }>,
   ) => {
     const { cpu = 0, workers = [], ...rest } = more;
     const load = { cpu, workers: workers.map((each) => ({ cpu: each })) };
-    return { alive: true, reserved: 0, capacity: 100, ...rest, load };
+    return { alive: true, reserved: 0, capacity: 100, isHeldBack: false, ...rest, load };
   };
 
   test('counts each node with its hottest worker, and sessions of lost nodes', () => {
@@ -146,6 +153,12 @@ describe('the demand of a fleet', () => {
     ]);
     expect(demand).toMatchObject({ sessions: 42, capacity: 50 });
     expect(demand.cpu).toBeCloseTo(1.3);
+  });
+
+  test('has the capacity of the nodes that take participants, and of those that a canary holds back without any other', () => {
+    const heldBack = node({ reserved: 9, capacity: 20, isHeldBack: true });
+    expect(demandOf([node({}), heldBack])).toMatchObject({ sessions: 9, capacity: 100 });
+    expect(demandOf([heldBack])).toMatchObject({ capacity: 20 });
   });
 
   test('is without a capacity when no node is alive', () => {

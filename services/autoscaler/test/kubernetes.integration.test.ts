@@ -3,6 +3,7 @@ import { createLogger } from '@flotilla/runtime';
 import { ControlPlane, hasKubernetes, notYet, waitFor } from '@flotilla/testkit';
 import { type CoreV1Event, PatchStrategy, setHeaderOptions, type V1Deployment } from '@kubernetes/client-node';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { KubernetesApi } from '../src/kubernetes/api.ts';
 import { KubernetesScaling } from '../src/kubernetes/kubernetes-scaling.ts';
 import { ScalingRecords } from '../src/scaling/records.ts';
 import { decideEveryMs, Scaler } from '../src/scaling/scaler.ts';
@@ -207,6 +208,25 @@ describe.skipIf(!hasKubernetes)('scaling on Kubernetes', () => {
     await instances.shift()!.stop();
     fleet.setSessions(300, 300);
     await pods(settings.max);
+  });
+
+  test('continues when the Lease of its leader is deleted', async () => {
+    const { config, client } = await KubernetesApi.connect(workload);
+    const leases = config.makeApiClient(client.CoordinationV1Api);
+    await leases.deleteNamespacedLease({ namespace: workload.namespace, name: 'sfu-scaling' });
+    fleet.setSessions(300, 300);
+    await pods(settings.max);
+  });
+
+  test('sets the number of pods only of the Deployment that was observed', async () => {
+    const api = await KubernetesApi.connect(workload);
+    await Promise.all(instances.splice(0).map((instance) => instance.stop()));
+    const { metadata } = await deployment();
+    await annotate({ changed: 'meanwhile' });
+    expect(await api.scale(5, metadata?.resourceVersion)).toBe(false);
+    expect((await deployment()).spec?.replicas).toBe(2);
+    expect(await api.scale(5, (await deployment()).metadata?.resourceVersion)).toBe(true);
+    expect((await deployment()).spec?.replicas).toBe(5);
   });
 
   test('changes nothing while the API server is down, and continues afterwards', async () => {

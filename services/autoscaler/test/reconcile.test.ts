@@ -6,7 +6,7 @@ const bounds = { max: 10, emptyWithinMs: 60_000 };
 
 type PodOptions = Partial<Omit<PodState, 'node'>> & Partial<NonNullable<PodState['node']>> & { isSilent?: boolean };
 const pod = (name: string, options: PodOptions = {}): PodState => {
-  const { id = `nd_${name}`, state = 'active', reserved = 10, isSilent = false, ...more } = options;
+  const { id = `nd_${name}`, state = 'active', reserved = 10, isHeldBack = false, isSilent = false, ...more } = options;
   return {
     name,
     ready: true,
@@ -17,7 +17,7 @@ const pod = (name: string, options: PodOptions = {}): PodState => {
     deletionCost: reserved > 0 ? Math.floor(Math.log2(reserved)) + 1 : undefined,
     mayFollow: true,
     ...more,
-    node: isSilent ? undefined : { id, state, reserved },
+    node: isSilent ? undefined : { id, state, reserved, isHeldBack },
   };
 };
 const workload = (replicas: number, more: Partial<WorkloadState> = {}): WorkloadState => ({
@@ -78,7 +78,8 @@ describe('a reconciliation of the SFU pods', () => {
     expect(step(emptying)).toMatchObject({ marks: [], states: [{ nodeId: 'nd_b', state: 'active' }] });
     expect(step({ ...emptying, node: { ...emptying.node!, state: 'active' } })).toMatchObject({
       marks: [{ pod: 'b', mark: undefined, deletionCost: undefined }],
-      states: [],
+      // Once more, though it is active: from now on it refuses a late order of a previous leader to be cordoned.
+      states: [{ nodeId: 'nd_b', state: 'active' }],
     });
   });
 
@@ -164,6 +165,27 @@ describe('a reconciliation of the SFU pods', () => {
   });
 });
 
+describe('a reconciliation of pods of which a canary holds some back', () => {
+  const paused = workload(4, { isRollingOut: true });
+  const heldBack = pod('d', { isHeldBack: true });
+
+  test('has another pod in the place of one', () => {
+    const pods = [pod('a'), pod('b'), pod('c'), heldBack];
+    expect(reconcile(paused, pods, 4, bounds)).toMatchObject({ marks: [], states: [], replicas: 5 });
+    expect(reconcile(workload(5), [...pods, pod('e')], 4, bounds)).toMatchObject({ ...nothing, outcome: 'Steady' });
+  });
+
+  test('removes another one when there are too many', () => {
+    const pods = [pod('a', { reserved: 5 }), pod('b'), { ...heldBack, node: { ...heldBack.node!, reserved: 0 } }];
+    expect(reconcile(workload(3), pods, 1, bounds).victim?.name).toBe('a');
+  });
+
+  test('keeps the pod of a leaving machine open while no other takes participants', () => {
+    const leaving = pod('a', { machineLeaves: true, mark: 'machine' });
+    expect(reconcile(workload(2), [leaving, heldBack], 1, bounds).states).toEqual([]);
+  });
+});
+
 /** A Deployment's controllers, SFU nodes and the planner, one step at a time. */
 class Model {
   readonly pods: { state: PodState; age: number }[] = [];
@@ -194,7 +216,11 @@ class Model {
     for (const each of this.pods) {
       each.age++;
       if (each.age > 2 && !each.state.ready)
-        each.state = { ...each.state, ready: true, node: { id: each.state.name, state: 'active', reserved: 0 } };
+        each.state = {
+          ...each.state,
+          ready: true,
+          node: { id: each.state.name, state: 'active', reserved: 0, isHeldBack: false },
+        };
       if (each.state.mark && each.state.node) this.#move(each.state);
     }
   }

@@ -1,5 +1,6 @@
 import type { CommandBus } from '@flotilla/bus';
-import { createLogger } from '@flotilla/runtime';
+import { FlotillaError } from '@flotilla/contracts';
+import { createLogger, metricsRegistry } from '@flotilla/runtime';
 import { nodeReport } from '@flotilla/testkit';
 import type { V1Deployment, V1Pod } from '@kubernetes/client-node';
 import { beforeEach, expect, test, vi } from 'vitest';
@@ -15,6 +16,13 @@ let pods: Map<string, { annotations: Record<string, string>; sessions: number; c
 let replicas: number;
 /** Names of pods whose annotations are refused. */
 const refused = new Set<string>();
+/** The version of the Deployment; another than `observed` after a change that the watch has not delivered. */
+let version: string;
+let observed: string;
+let leadership: { leads: boolean; term: number };
+/** Terms of the orders to nodes, and the node that refuses them. */
+let terms: (number | undefined)[];
+let refusing: string | undefined;
 let now: number;
 let controller: ReplicaController;
 const warn = vi.spyOn(log, 'warn');
@@ -28,7 +36,11 @@ const api = {
       else pods.get(name)!.annotations[key] = value;
     return true;
   },
-  scale: async (count: number) => void (replicas = count),
+  scale: async (count: number, resourceVersion: string | undefined) => {
+    if (resourceVersion !== version) return false;
+    replicas = count;
+    return true;
+  },
   setCondition: async () => undefined,
   createEvent: async () => undefined,
 } as unknown as KubernetesApi;
@@ -37,6 +49,7 @@ const api = {
 const watches = {
   get deployment(): V1Deployment {
     return {
+      metadata: { resourceVersion: observed },
       spec: { replicas, selector: {}, template: {} },
       status: { replicas: pods.size, updatedReplicas: pods.size },
     };
@@ -52,6 +65,10 @@ const watches = {
 
 beforeEach(() => {
   now = 0;
+  version = observed = '1';
+  leadership = { leads: true, term: 7 };
+  terms = [];
+  refusing = undefined;
   refused.clear();
   warn.mockClear();
   pods = new Map(['a', 'b', 'c'].map((name, at) => [name, { annotations: {}, sessions: at * 100, cordoned: false }]));
@@ -59,9 +76,18 @@ beforeEach(() => {
   controller = new ReplicaController({
     api,
     watches,
-    leadership: { leads: true },
+    leadership: {
+      get leads() {
+        return leadership.leads;
+      },
+      get term() {
+        return leadership.term;
+      },
+    },
     bus: {
-      call: (async (queue: string, _type: string, { state }: { state: string }) => {
+      call: (async (queue: string, _type: string, { state, term }: { state: string; term?: number }) => {
+        terms.push(term);
+        if (refusing === queue.at(-1)) throw new FlotillaError('STALE_TERM');
         pods.get(queue.at(-1)!)!.cordoned = state === 'cordoned';
         return { state };
       }) as CommandBus['call'],
@@ -81,6 +107,7 @@ async function apply(wanted: number, steps = 1): Promise<void> {
       reserved: sessions,
       lastSeenAt: now,
       alive: true,
+      isHeldBack: false,
     }));
     await controller.apply({ nodes: wanted, cause: 'sessions', growth: 0, expectedSessions: 0 } as never, nodes);
   }
@@ -113,4 +140,49 @@ test('no pod is removed whose deletion cost is refused', async () => {
   await apply(2);
   expect(pods.get('a')!.annotations[costAnnotation]).toBe('-1000');
   expect(replicas).toBe(2);
+});
+
+test('orders to nodes carry the term of the leadership', async () => {
+  await apply(2, 2);
+  expect(terms).toEqual([7]);
+});
+
+test('the mark of a pod stays until its node has taken the order to serve', async () => {
+  await apply(2, 2);
+  expect(pods.get('a')).toMatchObject({ annotations: { 'flotilla/leaving': 'scale-in' }, cordoned: true });
+  // Another leader set it to serve, and this one has to make sure that no late order of that one follows.
+  pods.get('a')!.cordoned = false;
+  refusing = 'a';
+  await apply(3, 2);
+  expect(pods.get('a')!.annotations['flotilla/leaving']).toBe('scale-in');
+  refusing = undefined;
+  await apply(3);
+  expect(pods.get('a')).toMatchObject({ annotations: {}, cordoned: false });
+});
+
+test('the number of pods is not changed on an outdated observation of the Deployment', async () => {
+  const events = vi.spyOn(api, 'createEvent');
+  version = '2';
+  await apply(5);
+  expect(replicas).toBe(3);
+  expect(events).not.toHaveBeenCalledWith(expect.anything(), expect.anything(), 'ScaledOut', expect.anything());
+  observed = '2';
+  await apply(5);
+  expect(replicas).toBe(5);
+  events.mockRestore();
+});
+
+test('an instance that no longer scales exports no pods', async () => {
+  const exported = async () =>
+    Promise.all(
+      ['autoscaler_scaling_leader', 'autoscaler_replicas'].map(async (name) => {
+        const { values } = await metricsRegistry.getSingleMetric(name)!.get();
+        return values[0]?.value;
+      }),
+    );
+  await apply(3);
+  expect(await exported()).toEqual([1, 3]);
+  leadership.leads = false;
+  await apply(3);
+  expect(await exported()).toEqual([0, 0]);
 });

@@ -1,10 +1,12 @@
 import type { NodeView, ScalingRecord } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
+import type { StoredCanary } from '@flotilla/store';
 import { nodeReport } from '@flotilla/testkit';
 import { describe, expect, test } from 'vitest';
 import type { ScalingDecision } from '../src/scaling/decision.ts';
 import { ScalingRecords } from '../src/scaling/records.ts';
-import { type ScaleTarget, Scaler } from '../src/scaling/scaler.ts';
+import type { ScaledNode } from '../src/scaling/scaled-node.ts';
+import { type ScaleTarget, Scaler, type ScalerParts } from '../src/scaling/scaler.ts';
 import { scalingSettings as settings } from '../src/scaling/settings.ts';
 
 const log = createLogger({ service: 'test', level: 'fatal' });
@@ -13,11 +15,13 @@ class Target implements ScaleTarget {
   replicas = 2;
   readonly applied: number[] = [];
   readonly raised: number[] = [];
+  heldBack: readonly string[] = [];
   failure: Error | undefined;
 
-  async apply({ nodes }: ScalingDecision): Promise<void> {
+  async apply({ nodes }: ScalingDecision, scaled: readonly ScaledNode[]): Promise<void> {
     if (this.failure) throw this.failure;
     this.applied.push(nodes);
+    this.heldBack = scaled.filter(({ isHeldBack }) => isHeldBack).map(({ id }) => id);
   }
 
   async raise(minimum: number): Promise<void> {
@@ -43,12 +47,13 @@ function stage() {
     },
     scalings: async () => history,
   };
-  const newScaler = () =>
+  const newScaler = (more: Partial<ScalerParts> = {}) =>
     new Scaler({
       ...{ nodes: { list }, settings, target, log, records: new ScalingRecords(store, log) },
       leads: () => fleet.leads,
       isFrozen: () => fleet.isFrozen,
       now: () => clock.now,
+      ...more,
     });
   return { fleet, target, clock, history, store, newScaler, scaler: newScaler() };
 }
@@ -61,6 +66,25 @@ describe('the scaler', () => {
     await scaler.decide();
     expect(target.applied).toEqual([5]);
     expect(scaler.status).toMatchObject({ nodes: 5, cause: 'sessions', sessions: 400, growth: 0, replicas: 2 });
+  });
+
+  test('says which nodes the canary holds back, those of excluded and of waiting versions', async () => {
+    const { target, newScaler } = stage();
+    const list = async () =>
+      ['v1', 'v2', 'v3', 'v4'].map((revision): NodeView => ({
+        ...nodeReport(`nd_${revision}`, { capacity: 100, revision }),
+        ...{ reserved: 0, lastSeenAt: 1, alive: true },
+      }));
+    const canary: StoredCanary['canary'] = {
+      ...{ stable: 'v1', candidate: 'v2', share: 0.1, excluded: ['v3'], phase: 'observing', since: 1 },
+      decision: { at: 1, by: 'nodes', reasons: [] },
+      comparisons: [],
+    };
+    const read = async () => ({ canary, evidence: '', order: undefined });
+    await newScaler({ nodes: { list }, canary: { read } }).decide();
+    expect(target.heldBack).toEqual(['nd_v3', 'nd_v4']);
+    await newScaler({ nodes: { list } }).decide();
+    expect(target.heldBack).toEqual([]);
   });
 
   test('reads the nodes every 5 s while another instance leads, and at once when it leads', async () => {

@@ -42,6 +42,17 @@ test('no member is assigned to a node after it answered that it is cordoned or d
   expect((await join()).nodeId).toBe('nd_a');
 });
 
+test('a node refuses an order of an autoscaler after whom another one has led, and takes those of operators', async () => {
+  const order = (state: 'active' | 'cordoned', term?: number) =>
+    backplane.bus.call(sfuQueue('nd_a'), 'sfu.cordon', { state, term });
+  await order('cordoned', 7);
+  await order('active', 8);
+  await expect(order('cordoned', 7)).rejects.toMatchObject({ code: 'STALE_TERM' });
+  expect(await backplane.store.nodes.list()).toMatchObject([{ id: 'nd_a', state: 'active' }]);
+  expect(await order('cordoned')).toEqual({ state: 'cordoned' });
+  expect(await order('active', 8)).toEqual({ state: 'active' });
+});
+
 test('heartbeats report the state of the node and every peer that has media', async () => {
   const { id: participantId, sessionId } = await join();
   await backplane.bus.call(sfuQueue('nd_a'), 'sfu.cordon', { state: 'cordoned' });

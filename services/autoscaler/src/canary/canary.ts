@@ -13,7 +13,7 @@ import {
 import { Crashes } from './crashes.ts';
 import { decide, type VersionNodes } from './decision.ts';
 import { addCrash, addTime, type ComparedSide } from './evidence.ts';
-import { exportCanary } from './metrics.ts';
+import { exportCanary, resetCanaryMetrics } from './metrics.ts';
 import { type SampledReport, Samples } from './samples.ts';
 import type { CanarySettings } from './settings.ts';
 
@@ -148,9 +148,10 @@ export class Canary {
     this.#restart(storedEvidence(stored));
   }
 
-  /** Called while this instance does not lead: it collects nothing, and its next term continues the stored comparison. */
+  /** Called while this instance does not lead: it collects and exports nothing, and its next term continues the stored comparison. */
   retire(): void {
     if (this.#term === undefined) return;
+    resetCanaryMetrics();
     this.#term = undefined;
     this.#rules = undefined;
     this.#restart(noEvidence);

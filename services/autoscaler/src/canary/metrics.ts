@@ -53,3 +53,8 @@ export function exportCanary(canary: Canary, comparisons: readonly CanaryCompari
   }
   confidence.set({ measure: 'crashes', is: 'worse' }, crashed.worse);
 }
+
+/** Removes what `exportCanary` has set: another autoscaler leads. */
+export function resetCanaryMetrics(): void {
+  for (const each of [phases, share, excluded, samples, means, crashes, confidence]) each.reset();
+}

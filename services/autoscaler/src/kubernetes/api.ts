@@ -83,11 +83,16 @@ export class KubernetesApi implements LeaseRequests {
     return this.#core.listNode({}, this.#options());
   }
 
-  async scale(replicas: number): Promise<void> {
-    await this.#apps.patchNamespacedDeploymentScale(
-      { ...this.workload, body: { spec: { replicas } }, fieldManager },
-      this.#options(this.client.PatchStrategy.MergePatch),
+  /** Sets the number of pods. Returns false when the Deployment is no longer of the version that was observed. */
+  async scale(replicas: number, resourceVersion: string | undefined): Promise<boolean> {
+    const body = { metadata: { resourceVersion }, spec: { replicas } };
+    const scaled = await this.#unless(409, () =>
+      this.#apps.patchNamespacedDeploymentScale(
+        { ...this.workload, body, fieldManager },
+        this.#options(this.client.PatchStrategy.MergePatch),
+      ),
     );
+    return scaled !== undefined;
   }
 
   /** Sets annotations of a pod; null removes one. Returns false when there is no such pod. */
@@ -147,7 +152,7 @@ export class KubernetesApi implements LeaseRequests {
     return this.#unless(404, () => this.#coordination.readNamespacedLease({ namespace, name }, this.#options()));
   }
 
-  async writeLease(name: string, spec: LeaseSpec, previous: V1Lease | undefined): Promise<boolean> {
+  async writeLease(name: string, spec: LeaseSpec, previous: V1Lease | undefined): Promise<V1Lease | undefined> {
     const { namespace } = this.workload;
     const renewTime = new this.client.V1MicroTime();
     const isSame = previous?.spec?.holderIdentity === spec.holder;
@@ -158,17 +163,16 @@ export class KubernetesApi implements LeaseRequests {
       spec: {
         holderIdentity: spec.holder,
         leaseDurationSeconds: Math.ceil(spec.ttlMs / 1000),
-        leaseTransitions: spec.term,
+        leaseTransitions: spec.transitions,
         acquireTime: isSame ? previous.spec!.acquireTime! : renewTime,
         renewTime,
       },
     };
-    const written = await this.#unless(409, () =>
+    return this.#unless(409, () =>
       previous
         ? this.#coordination.replaceNamespacedLease({ namespace, name, body }, this.#options())
         : this.#coordination.createNamespacedLease({ namespace, body }, this.#options()),
     );
-    return written !== undefined;
   }
 
   /** Resolves to undefined when the API server answers with this status. */

@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { CommandBus } from '@flotilla/bus';
-import type { NodeView } from '@flotilla/contracts';
-import type { Logger } from '@flotilla/runtime';
+import { gauge, type Logger } from '@flotilla/runtime';
 import { Leadership } from '../leadership.ts';
 import type { ScalingDecision } from '../scaling/decision.ts';
+import type { ScaledNode } from '../scaling/scaled-node.ts';
 import type { ScaleTarget } from '../scaling/scaler.ts';
 import { KubernetesApi, type Workload } from './api.ts';
 import { KubernetesLeases, kubernetesTiming } from './lease.ts';
@@ -13,6 +13,11 @@ import { Watches } from './watches.ts';
 /** Time after which a pod is removed although it has sessions left, in milliseconds: clients may ignore the request to move. */
 const emptyWithinMs = 300_000;
 const connectEveryMs = 2000;
+
+const enabledGauge = gauge({
+  name: 'autoscaler_scaling_enabled',
+  help: '1 in instances that are to scale the SFU pods of a Deployment, whether they lead or not, else 0.',
+});
 
 export interface KubernetesScalingOptions {
   readonly workload: Workload;
@@ -42,6 +47,7 @@ export class KubernetesScaling implements ScaleTarget {
 
   /** Connects in the background, until it succeeds: failure detection starts without the API server. */
   start(): void {
+    enabledGauge.set(1);
     this.#connecting = this.#connect();
   }
 
@@ -67,7 +73,7 @@ export class KubernetesScaling implements ScaleTarget {
     const api = await KubernetesApi.connect(workload);
     const watches = await Watches.start(api, watchMachines, log);
     const lease = `${workload.name}-scaling`;
-    const leadership = new Leadership(new KubernetesLeases(api), lease, log, undefined, kubernetesTiming);
+    const leadership = new Leadership(new KubernetesLeases(api, log), lease, log, undefined, kubernetesTiming);
     leadership.start();
     const bounds = { max: maxReplicas, emptyWithinMs };
     const controller = new ReplicaController({ api, watches, leadership, bus, bounds, log });
@@ -88,7 +94,7 @@ export class KubernetesScaling implements ScaleTarget {
     return this.#connected?.controller.leaving ?? new Set();
   }
 
-  async apply(decision: ScalingDecision, nodes: readonly NodeView[]): Promise<void> {
+  async apply(decision: ScalingDecision, nodes: readonly ScaledNode[]): Promise<void> {
     await this.#connected?.controller.apply(decision, nodes);
   }
 
@@ -97,6 +103,7 @@ export class KubernetesScaling implements ScaleTarget {
   }
 
   async stop(): Promise<void> {
+    enabledGauge.set(0);
     this.#stop.abort();
     await this.#connecting;
     await this.#connected?.leadership.stop();

@@ -1,3 +1,4 @@
+import type { Logger } from '@flotilla/runtime';
 import type { LeaseStore } from '@flotilla/store';
 import type { V1Lease } from '@kubernetes/client-node';
 import type { LeaseTiming } from '../leadership.ts';
@@ -10,16 +11,28 @@ export const kubernetesTiming: LeaseTiming = { leaseMs: kubernetesLeaseMs, renew
 export interface LeaseRequests {
   /** Undefined when there is none. */
   readLease(name: string): Promise<V1Lease | undefined>;
-  /** False when it changed meanwhile. */
-  writeLease(name: string, spec: LeaseSpec, previous: V1Lease | undefined): Promise<boolean>;
+  /** Creates it without a previous one. Returns it as written; undefined when it changed meanwhile. */
+  writeLease(name: string, spec: LeaseSpec, previous: V1Lease | undefined): Promise<V1Lease | undefined>;
 }
 
 export interface LeaseSpec {
   /** Empty: it was released. */
   readonly holder: string;
   readonly ttlMs: number;
-  readonly term: number;
+  /** Number of holders that the Lease has had. */
+  readonly transitions: number;
 }
+
+/** More holders than a Lease has in a year, changing each minute. */
+const maxTransitions = 2 ** 20;
+
+/** Rises with every holder, also when the Lease was deleted and created again: the second of its creation, then its holders. */
+function termOf({ metadata, spec }: V1Lease): number {
+  const createdMs = metadata?.creationTimestamp ? new Date(metadata.creationTimestamp).getTime() : 0;
+  return Math.floor(createdMs / 1000) * maxTransitions + (spec?.leaseTransitions ?? 0);
+}
+
+const transitionsOf = (lease: V1Lease | undefined): number => lease?.spec?.leaseTransitions ?? 0;
 
 /**
  * Leases of the API group coordination.k8s.io. Their times are of other machines' clocks, so a lease has expired when it did not
@@ -27,17 +40,35 @@ export interface LeaseSpec {
  */
 export class KubernetesLeases implements LeaseStore {
   readonly #seen = new Map<string, { readonly version: string | undefined; readonly at: number }>();
+  /** The Lease that is missing, as was logged. */
+  #warnedOf: string | undefined;
 
   constructor(
     private readonly requests: LeaseRequests,
+    private readonly log: Logger,
     private readonly now: () => number = () => performance.now(),
   ) {}
 
   async acquire(name: string, holder: string, ttlMs: number): Promise<number | undefined> {
     const lease = await this.requests.readLease(name);
+    if (lease) this.#warnedOf = undefined;
     if (lease && !this.#hasExpired(name, lease)) return undefined;
-    const term = (lease?.spec?.leaseTransitions ?? 0) + 1;
-    return (await this.requests.writeLease(name, { holder, ttlMs, term }, lease)) ? term : undefined;
+    const spec = { holder, ttlMs, transitions: transitionsOf(lease) + 1 };
+    const written = lease ? await this.requests.writeLease(name, spec, lease) : await this.#create(name, spec);
+    return written && termOf(written);
+  }
+
+  /** Creates a Lease that somebody deleted. Warns once, not with every attempt until there is a Lease again. */
+  async #create(name: string, spec: LeaseSpec): Promise<V1Lease | undefined> {
+    try {
+      return await this.requests.writeLease(name, spec, undefined);
+    } catch (error) {
+      const message =
+        'Lease missing and not created, SFU pods are not scaled: run `helm upgrade`, or permit the autoscaler to create leases';
+      if (this.#warnedOf !== name) this.log.warn({ err: error, lease: name }, message);
+      this.#warnedOf = name;
+      throw error;
+    }
   }
 
   #hasExpired(name: string, { metadata, spec }: V1Lease): boolean {
@@ -54,12 +85,13 @@ export class KubernetesLeases implements LeaseStore {
   async renew(name: string, holder: string, ttlMs: number): Promise<boolean> {
     const lease = await this.requests.readLease(name);
     if (lease?.spec?.holderIdentity !== holder) return false;
-    return this.requests.writeLease(name, { holder, ttlMs, term: lease.spec.leaseTransitions ?? 0 }, lease);
+    const written = await this.requests.writeLease(name, { holder, ttlMs, transitions: transitionsOf(lease) }, lease);
+    return written !== undefined;
   }
 
   async release(name: string, holder: string): Promise<void> {
     const lease = await this.requests.readLease(name);
     if (lease?.spec?.holderIdentity !== holder) return;
-    await this.requests.writeLease(name, { holder: '', ttlMs: 1000, term: lease.spec.leaseTransitions ?? 0 }, lease);
+    await this.requests.writeLease(name, { holder: '', ttlMs: 1000, transitions: transitionsOf(lease) }, lease);
   }
 }

@@ -1,4 +1,4 @@
-import type { NodeView } from '@flotilla/contracts';
+import type { ScaledNode } from '../scaling/scaled-node.ts';
 
 /** Why the peers of a pod are moved to others: there are too many pods, or its machine is about to be removed. */
 export type Mark = 'scale-in' | 'machine';
@@ -19,7 +19,7 @@ export interface PodState {
   /** Whether its deletion cost was written a while ago, so that it may follow the sessions. */
   readonly mayFollow: boolean;
   /** Undefined until the SFU node reports. */
-  readonly node: Pick<NodeView, 'id' | 'state' | 'reserved'> | undefined;
+  readonly node: Pick<ScaledNode, 'id' | 'state' | 'reserved' | 'isHeldBack'> | undefined;
 }
 
 export interface WorkloadState {
@@ -38,7 +38,10 @@ export interface ReplicaBounds {
   readonly emptyWithinMs: number;
 }
 
-/** The changes that one reconciliation makes. A pod's annotations are set before its replica is taken away. */
+/**
+ * The changes that one reconciliation makes. A pod's annotations are set before its replica is taken away, and its mark is removed after
+ * its state was set: from then on the node refuses the late orders of previous leaders.
+ */
 export interface Reconciliation {
   readonly marks: readonly {
     readonly pod: string;
@@ -61,8 +64,8 @@ export type ScalingOutcome = 'Paused' | 'RollingOut' | 'ScalingOut' | 'ScalingIn
  * One step from the present to the wanted number of serving pods. A pure function, and level-based: the next step sees what was not
  * done, or was done twice. Pods are removed one at a time, after their peers have moved.
  *
- * @param wanted number of pods that take participants. Those that do not, because their machine is about to be removed or an operator
- * cordoned them, are replaced first.
+ * @param wanted number of pods that take participants. Those that do not, because their machine is about to be removed, an operator
+ * cordoned them or a canary holds their version back, are replaced first.
  */
 export function reconcile(
   workload: WorkloadState,
@@ -77,10 +80,13 @@ export function reconcile(
   const victim = surplus > 0 ? victimOf(live) : undefined;
   const isEmpty = victim !== undefined && isEmptied(victim, bounds);
   // Without a pod that takes participants in their place, those that leave take them on.
-  const areReplaced = live.some((pod) => pod !== victim && !pod.machineLeaves && pod.node?.state === 'active');
+  const areReplaced = live.some((pod) => pod !== victim && !pod.machineLeaves && takesParticipants(pod));
   return {
     marks: live.flatMap((pod) => markOf(pod, pod === victim, pod === victim && isEmpty)),
-    states: live.flatMap((pod) => stateOf(pod, areReplaced && (pod.machineLeaves || pod === victim))),
+    states: live.flatMap((pod) => {
+      const leaves = pod.machineLeaves || pod === victim;
+      return stateOf(pod, areReplaced && leaves, !leaves);
+    }),
     replicas: replicasOf(workload, live, target, surplus, isEmpty),
     outcome: outcomeOf(workload, live.length, target),
     victim,
@@ -88,11 +94,13 @@ export function reconcile(
 }
 
 /**
- * Whether a pod takes no participants for another reason than scaling in: its machine is about to be removed, or an operator
- * cordoned it.
+ * Whether a pod takes no participants for another reason than scaling in: its machine is about to be removed, an operator cordoned it,
+ * or a canary holds its version back.
  */
-const isAway = ({ mark, node, machineLeaves }: PodState): boolean =>
-  machineLeaves || (mark === undefined && node !== undefined && node.state !== 'active');
+const isAway = (pod: PodState): boolean =>
+  pod.machineLeaves || (pod.mark === undefined && pod.node !== undefined && !takesParticipants(pod));
+
+const takesParticipants = ({ node }: PodState): boolean => node?.state === 'active' && !node.isHeldBack;
 
 /** Whether a pod has no sessions and is not ready: Kubernetes removes it before a ready one. */
 const isIdle = ({ ready, node }: PodState): boolean => !ready && (node?.reserved ?? 0) === 0;
@@ -135,10 +143,11 @@ function costOf({ node, deletionCost, mayFollow }: PodState): number | undefined
   return cost !== undefined && deletionCost !== undefined && Math.abs(cost - deletionCost) < 2 ? deletionCost : cost;
 }
 
-function stateOf({ mark, node }: PodState, isCordoned: boolean): Reconciliation['states'] {
+function stateOf({ mark, node }: PodState, isCordoned: boolean, isNeeded: boolean): Reconciliation['states'] {
   if (mark === undefined || !node) return [];
   if (isCordoned && node.state === 'active') return [{ nodeId: node.id, state: 'cordoned' }];
-  return !isCordoned && node.state === 'cordoned' ? [{ nodeId: node.id, state: 'active' }] : [];
+  const isToServe = node.state === 'cordoned' || (node.state === 'active' && isNeeded);
+  return !isCordoned && isToServe ? [{ nodeId: node.id, state: 'active' }] : [];
 }
 
 function replicasOf(

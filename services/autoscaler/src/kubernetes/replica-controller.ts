@@ -1,9 +1,10 @@
 import type { CommandBus } from '@flotilla/bus';
-import { type NodeView, sfuQueue } from '@flotilla/contracts';
+import { sfuQueue } from '@flotilla/contracts';
 import { counter, gauge, type Logger } from '@flotilla/runtime';
 import type { V1Deployment, V1Pod } from '@kubernetes/client-node';
 import type { Leadership } from '../leadership.ts';
 import type { ScalingDecision, ScalingTarget } from '../scaling/decision.ts';
+import type { ScaledNode } from '../scaling/scaled-node.ts';
 import type { KubernetesApi } from './api.ts';
 import { isLeaving } from './machines.ts';
 import {
@@ -28,7 +29,10 @@ const costEveryMs = 5000;
 const cordonTimeoutMs = 2000;
 
 const leaderGauge = gauge({ name: 'autoscaler_scaling_leader', help: '1 while this instance scales, else 0.' });
-const replicasGauge = gauge({ name: 'autoscaler_replicas', help: 'SFU pods that the Deployment has.' });
+const replicasGauge = gauge({
+  name: 'autoscaler_replicas',
+  help: 'SFU pods that the Deployment has. 0 while this instance does not scale.',
+});
 const scalings = counter({
   name: 'autoscaler_scalings_total',
   help: 'Changes of the number of SFU pods, by direction: out, in.',
@@ -38,7 +42,7 @@ const scalings = counter({
 export interface ReplicaControllerParts {
   readonly api: KubernetesApi;
   readonly watches: Watches;
-  readonly leadership: Pick<Leadership, 'leads'>;
+  readonly leadership: Pick<Leadership, 'leads' | 'term'>;
   readonly bus: Pick<CommandBus, 'call'>;
   readonly bounds: ReplicaBounds;
   readonly log: Logger;
@@ -72,16 +76,18 @@ export class ReplicaController {
   }
 
   /** Takes one step towards a decision. Does nothing unless this instance leads. */
-  async apply(decision: ScalingDecision, nodes: readonly NodeView[]): Promise<void> {
+  async apply(decision: ScalingDecision, nodes: readonly ScaledNode[]): Promise<void> {
     const { watches, leadership, bounds } = this.parts;
-    leaderGauge.set(leadership.leads ? 1 : 0);
+    const { leads, term } = leadership;
+    leaderGauge.set(leads ? 1 : 0);
+    if (!leads) replicasGauge.set(0);
     const { deployment } = watches;
-    if (!leadership.leads || !deployment) return;
+    if (!leads || !deployment) return;
     const pods = this.#podStates(nodes);
     replicasGauge.set(pods.filter(({ terminating }) => !terminating).length);
     const step = reconcile(workloadState(deployment), pods, decision.nodes, bounds);
-    const unwritten = await this.#mark(step, pods);
-    await this.#setStates(step);
+    const unchanged = await this.#setStates(step, term);
+    const unwritten = await this.#mark(step, pods, unchanged);
     if (isOut(step, deployment) || !choosesVictim(unwritten, step, pods))
       await this.#scale(deployment, step.replicas, decision);
     if (leadership.leads) await this.#report.condition(step, decision, deployment);
@@ -91,13 +97,14 @@ export class ReplicaController {
   async raise(minimum: number): Promise<void> {
     const { watches, leadership } = this.parts;
     const { deployment } = watches;
+    leaderGauge.set(leadership.leads ? 1 : 0);
     if (!leadership.leads || !deployment) return;
     const { replicas, isPaused } = workloadState(deployment);
     if (isPaused || replicas >= minimum) return;
     await this.#scale(deployment, minimum, { nodes: minimum, cause: 'minimum', growth: 0, expectedSessions: 0 });
   }
 
-  #podStates(nodes: readonly NodeView[]): PodState[] {
+  #podStates(nodes: readonly ScaledNode[]): PodState[] {
     const { watches } = this.parts;
     const { machines } = watches;
     const byInstance = new Map(nodes.flatMap((node) => (node.alive && node.instance ? [[node.instance, node]] : [])));
@@ -126,13 +133,21 @@ export class ReplicaController {
     return states;
   }
 
-  /** Marks pods. What fails is repeated by the next step, and hinders no other pod. Returns the pods whose marks are not written. */
-  async #mark(step: Reconciliation, pods: readonly PodState[]): Promise<ReadonlySet<string>> {
+  /**
+   * Marks pods, but keeps the marks of those whose node has not taken its state. What fails is repeated by the next step, and hinders no
+   * other pod. Returns the pods whose marks are not written.
+   */
+  async #mark(
+    step: Reconciliation,
+    pods: readonly PodState[],
+    unchanged: ReadonlySet<string>,
+  ): Promise<ReadonlySet<string>> {
     const { api, leadership, log } = this.parts;
     const unwritten = new Set(step.marks.map(({ pod }) => pod));
     for (const { pod, mark, deletionCost } of step.marks) {
       if (!leadership.leads) break;
-      const before = pods.find(({ name }) => name === pod)?.mark;
+      const { mark: before, node } = pods.find(({ name }) => name === pod)!;
+      if (mark === undefined && unchanged.has(node?.id ?? '')) continue;
       this.#costAt.set(pod, this.#now());
       const annotations = {
         [markAnnotation]: mark ?? null,
@@ -157,22 +172,29 @@ export class ReplicaController {
     return false;
   }
 
-  /** Sets the states of the nodes in pods. What fails is repeated by the next step. */
-  async #setStates(step: Reconciliation): Promise<void> {
+  /** Sets the states of the nodes in pods. What fails is repeated by the next step. Returns the nodes whose states are not set. */
+  async #setStates(step: Reconciliation, term: number | undefined): Promise<ReadonlySet<string>> {
     const { bus, leadership, log } = this.parts;
+    const unchanged = new Set(step.states.map(({ nodeId }) => nodeId));
     for (const { nodeId, state } of step.states) {
-      if (!leadership.leads) return;
-      await bus
-        .call(sfuQueue(nodeId), 'sfu.cordon', { state }, { timeoutMs: cordonTimeoutMs })
-        .catch((error: unknown) => log.debug({ err: error, nodeId, state }, 'state of an SFU node not set'));
+      if (!leadership.leads) break;
+      await bus.call(sfuQueue(nodeId), 'sfu.cordon', { state, term }, { timeoutMs: cordonTimeoutMs }).then(
+        () => unchanged.delete(nodeId),
+        (error: unknown) => log.debug({ err: error, nodeId, state }, 'state of an SFU node not set'),
+      );
     }
+    return unchanged;
   }
 
   async #scale(deployment: V1Deployment, replicas: number | undefined, decision: ScalingTarget): Promise<void> {
     const { api, leadership, log } = this.parts;
     if (replicas === undefined || !leadership.leads) return;
     const before = deployment.spec?.replicas ?? 1;
-    await api.scale(replicas);
+    // The Deployment has changed since it was observed: the next step decides from what it is by then.
+    if (!(await api.scale(replicas, deployment.metadata?.resourceVersion))) {
+      log.debug({ from: before, to: replicas }, 'SFU pods not scaled, the Deployment has changed');
+      return;
+    }
     const direction = replicas > before ? 'out' : 'in';
     scalings.inc({ direction });
     const { cause, growth, expectedSessions } = decision;

@@ -1,6 +1,6 @@
 import type { ScalingCause } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import type { V1Deployment } from '@kubernetes/client-node';
+import type { V1Deployment, V1DeploymentCondition } from '@kubernetes/client-node';
 import type { ScalingDecision, ScalingTarget } from '../scaling/decision.ts';
 import type { KubernetesApi } from './api.ts';
 import type { Reconciliation } from './reconcile.ts';
@@ -17,10 +17,13 @@ const causes: Readonly<Record<ScalingCause, string>> = {
   unknown: 'unchanged, because no SFU node reports',
 };
 
+const textOf = ({ status, reason, message }: Pick<V1DeploymentCondition, 'status' | 'reason' | 'message'>): string =>
+  `${status} ${reason} ${message}`;
+
 /** Reports the scaling in Kubernetes: Events of the Deployment, and a condition in its status. */
 export class ScalingReport {
-  /** Status, reason and message of the condition as last written. */
-  #written: string | undefined;
+  /** The condition as this instance last wrote it, and the version of the Deployment that it had read. */
+  #written: { readonly text: string; readonly version: string | undefined } | undefined;
   #victim: string | undefined;
 
   constructor(
@@ -38,7 +41,7 @@ export class ScalingReport {
     );
   }
 
-  /** Writes the condition when it differs from what was last written, and Events for what began. */
+  /** Writes the condition when it differs from that of the Deployment, and Events for what began. */
   async condition(
     { outcome, victim }: Reconciliation,
     decision: ScalingDecision,
@@ -50,10 +53,12 @@ export class ScalingReport {
       (outcome === 'Paused' ? ' Not applied: the Deployment is annotated flotilla/scaling=paused.' : '') +
       (victim ? ` The peers of ${victim.name} are being moved to other pods.` : '');
     const status = outcome === 'Paused' ? 'False' : 'True';
-    const text = `${status} ${reason} ${message}`;
-    if (text === this.#written) return;
-    const isNewReason = this.#written?.split(' ')[1] !== reason;
     const known = deployment.status?.conditions?.find(({ type }) => type === conditionType);
+    const text = textOf({ status, reason, message });
+    const version = deployment.metadata?.resourceVersion;
+    // Until the watch has the Deployment with what was written, it shows the condition before.
+    const isPending = text === this.#written?.text && version === this.#written.version;
+    if (isPending || (known && text === textOf(known))) return;
     const lastTransitionTime = known?.status === status ? known.lastTransitionTime : undefined;
     const now = new Date();
     await this.api.setCondition({
@@ -64,7 +69,7 @@ export class ScalingReport {
       lastUpdateTime: now,
       lastTransitionTime: lastTransitionTime ?? now,
     });
-    this.#written = text;
+    this.#written = { text, version };
     if (victim && victim.name !== this.#victim)
       await this.#event(
         deployment,
@@ -72,7 +77,7 @@ export class ScalingReport {
         `${victim.node?.reserved ?? 0} sessions of ${victim.name} are being moved to other pods.`,
       );
     this.#victim = victim?.name;
-    if (!isNewReason) return;
+    if (known?.reason === reason) return;
     if (reason === 'Paused' || reason === 'AtMaximum') await this.#event(deployment, reason, message);
   }
 

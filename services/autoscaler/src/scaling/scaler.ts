@@ -1,6 +1,5 @@
-import type { NodeView } from '@flotilla/contracts';
 import { gauge, type Logger } from '@flotilla/runtime';
-import type { NodeStore } from '@flotilla/store';
+import { type CanaryStore, type NodeStore, rulesOf } from '@flotilla/store';
 import {
   decide,
   emptyScalingMemory,
@@ -10,6 +9,7 @@ import {
 } from './decision.ts';
 import { type Demand, demandOf } from './demand.ts';
 import type { ScalingRecords } from './records.ts';
+import { type ScaledNode, scaledNodes } from './scaled-node.ts';
 import type { ScalingSettings } from './settings.ts';
 
 export const decideEveryMs = 500;
@@ -30,13 +30,15 @@ const growthGauge = gauge({
 export interface ScaleTarget {
   /** The present number of nodes; undefined when unknown. */
   readonly replicas: number | undefined;
-  apply(decision: ScalingDecision, nodes: readonly NodeView[]): Promise<void>;
+  apply(decision: ScalingDecision, nodes: readonly ScaledNode[]): Promise<void>;
   /** Raises the number of nodes to a minimum; removes and empties none. */
   raise(minimum: number): Promise<void>;
 }
 
 export interface ScalerParts {
   readonly nodes: Pick<NodeStore, 'list'>;
+  /** Absent: versions of nodes do not count. */
+  readonly canary?: Pick<CanaryStore, 'read'> | undefined;
   readonly settings: ScalingSettings;
   readonly records: Pick<ScalingRecords, 'decided' | 'retire'>;
   /** Without one, the number is only exported. */
@@ -100,9 +102,9 @@ export class Scaler {
   }
 
   async #decide(): Promise<void> {
-    const { nodes: store, settings, target, isFrozen } = this.parts;
+    const { settings, target, isFrozen } = this.parts;
     // Without heartbeats Redis may not answer either.
-    const nodes = isFrozen() ? undefined : await store.list();
+    const nodes = isFrozen() ? undefined : await this.#nodes();
     if (!nodes || isFrozen()) {
       // Sessions that resume afterwards are not new ones.
       this.#memory = { ...this.#memory, samples: [] };
@@ -116,6 +118,12 @@ export class Scaler {
     const replicas = target?.replicas;
     await target?.apply(decision, nodes);
     await this.#record(demand, decision, replicas);
+  }
+
+  async #nodes(): Promise<ScaledNode[]> {
+    const { nodes, canary } = this.parts;
+    const [listed, stored] = await Promise.all([nodes.list(), canary?.read()]);
+    return scaledNodes(listed, stored && rulesOf(stored.canary));
   }
 
   /** The decisions of the instance that leads are those that are carried out. */

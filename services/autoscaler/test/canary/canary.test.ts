@@ -1,6 +1,6 @@
 import { MemoryEventLog } from '@flotilla/bus';
 import { type Canary as State, FlotillaError } from '@flotilla/contracts';
-import { createLogger } from '@flotilla/runtime';
+import { createLogger, metricsRegistry } from '@flotilla/runtime';
 import { MemoryStore } from '@flotilla/store';
 import { nodeReport } from '@flotilla/testkit';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
@@ -160,6 +160,23 @@ describe('the canary of a leader', () => {
     join('nd_3');
     await steps(8, 1);
     expect((await evidence()).quality.candidate.samples).toBe(2);
+  });
+
+  test('an instance that stopped leading exports no figures', async () => {
+    const series = async () => {
+      const names = ['phase', 'share', 'samples', 'mean_cost', 'crashes', 'confidence', 'excluded_versions'];
+      const metrics = await Promise.all(
+        names.map((name) => metricsRegistry.getSingleMetric(`flotilla_canary_${name}`)!.get()),
+      );
+      return metrics.flatMap(({ values }) => values.filter(({ value }) => value !== 0).map(({ value }) => value));
+    };
+    await observe();
+    join('nd_1');
+    join('nd_3');
+    await steps(8);
+    expect(await series()).not.toEqual([]);
+    leader.retire();
+    expect(await series()).toEqual([]);
   });
 
   test('is retired by an autoscaler that does not lead', async () => {

@@ -66,6 +66,7 @@ export function serveSfuCommands(
       return {};
     },
     'sfu.cordon': async (request) => {
+      state.accept(request.term);
       await drain.setState(request.state, request.drainSeconds);
       return { state: state.current };
     },
