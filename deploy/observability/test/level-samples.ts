@@ -40,6 +40,19 @@ export const levelSamples: Readonly<Record<string, LevelSamples>> = {
     noise: [gauge('autoscaler_peers_waiting{pod="a"}', 0)],
     labels: {},
   },
+  scaling_stopped: {
+    fault: ['a', 'b'].flatMap((pod) => [
+      gauge(`autoscaler_scaling_enabled{pod="${pod}"}`, 1),
+      gauge(`autoscaler_scaling_leader{pod="${pod}"}`, 0),
+    ]),
+    noise: [
+      gauge('autoscaler_scaling_enabled{pod="a"}', 1),
+      gauge('autoscaler_scaling_enabled{pod="b"}', 1),
+      gauge('autoscaler_scaling_leader{pod="a"}', 0),
+      gauge('autoscaler_scaling_leader{pod="b"}', 1),
+    ],
+    labels: {},
+  },
   command_backlog: {
     fault: [
       gauge('flotilla_command_queue_messages{service="registry",pod="a"}', 7000),

@@ -96,6 +96,13 @@ export const objectives: readonly Objective[] = [
     "unit": "count"
   },
   {
+    "id": "scaling_stopped",
+    "alert": "FlotillaScalingStopped",
+    "title": "No autoscaler scales the SFU pods, although scaling is on",
+    "above": 0,
+    "unit": "count"
+  },
+  {
     "id": "command_success",
     "alert": "FlotillaCommandsFail",
     "title": "Commands between services succeed",
