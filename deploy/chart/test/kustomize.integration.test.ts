@@ -2,7 +2,7 @@ import { configurations } from '@flotilla/image';
 import { loadConfig } from '@flotilla/runtime';
 import { describe, expect, test } from 'vitest';
 import type { z } from 'zod';
-import { environmentOf, find, podOf } from './chart.ts';
+import { environmentOf, find, podOf, render } from './chart.ts';
 import { build, objectsOf, overlays } from './kustomize.ts';
 
 describe.each(overlays)('the overlay %s', (overlay) => {
@@ -32,6 +32,25 @@ describe.each(overlays)('the overlay %s', (overlay) => {
     const clusterWide = new Set(['Namespace', 'ClusterRole', 'ClusterRoleBinding']);
     for (const { kind, metadata } of objects)
       if (!clusterWide.has(kind)) expect(metadata.namespace, `${kind} ${metadata.name}`).toBe(namespace);
+  });
+});
+
+describe.each(['staging', 'prod'] as const)('the overlay %s', (overlay) => {
+  test('lets the autoscaler watch the nodes of the cluster, with the rights of the chart in names of its namespace', () => {
+    const objects = objectsOf(build(overlay));
+    const { FLOTILLA_SCALE_WATCH_MACHINES: watches } = environmentOf(
+      podOf(find(objects, 'Deployment', 'flotilla-autoscaler')),
+    );
+    expect(watches).toBe('true');
+    const namespace = objects.find(({ kind }) => kind === 'Namespace')!.metadata.name;
+    const name = `${namespace}.flotilla-autoscaler`;
+    const ofChart = render('sfu.autoscaling.enabled=true', 'sfu.autoscaling.watchNodes=true');
+    const { rules } = find(ofChart, 'ClusterRole', 'default-flotilla-autoscaler');
+    expect(find(objects, 'ClusterRole', name).rules).toEqual(rules);
+    expect(find(objects, 'ClusterRoleBinding', name)).toMatchObject({
+      roleRef: { kind: 'ClusterRole', name },
+      subjects: [{ kind: 'ServiceAccount', name: 'flotilla-autoscaler', namespace }],
+    });
   });
 });
 
