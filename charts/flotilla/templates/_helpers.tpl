@@ -36,6 +36,25 @@ labels:
   {{- include "flotilla.labels" . | nindent 2 }}
 {{- end -}}
 
+{{/*
+`replicas` of a Deployment that a scaler is to set: the present number, so that turning the scaler on does not set it to 1. Empty without the
+Deployment, where the cluster is not asked (`helm template`), and when something else owns the number already: server-side apply keeps it
+then, and would refuse a number that has changed meanwhile. Without server-side apply what is left out is reset. Arguments: root, component.
+*/}}
+{{- define "flotilla.presentReplicas" -}}
+{{- $name := printf "%s-%s" (include "flotilla.fullname" .root) .component -}}
+{{- $live := lookup "apps/v1" "Deployment" .root.Release.Namespace $name -}}
+{{- $isApplied := false -}}
+{{- $isOwned := false -}}
+{{- range dig "metadata" "managedFields" list $live -}}
+{{- if eq .operation "Apply" -}}{{- $isApplied = true -}}
+{{- else if hasKey (dig "f:spec" dict (default dict .fieldsV1)) "f:replicas" -}}{{- $isOwned = true -}}{{- end -}}
+{{- end -}}
+{{- if and $live (not (and $isApplied $isOwned)) -}}
+replicas: {{ max 1 $live.spec.replicas }}
+{{- end -}}
+{{- end -}}
+
 {{- define "flotilla.image" -}}
 {{- $image := .Values.image -}}
 {{- if $image.digest -}}

@@ -55,6 +55,67 @@ describe.runIf(hasKubernetes && hasGo)('the API server, with the custom resource
     expect(Buffer.from(data!['api-keys']!, 'base64').toString()).toBe(added);
   });
 
+  test('keeps the number of pods when scaling is turned on, and leaves it to the scaler afterwards', () => {
+    const release = ['flotilla', chartDirectory, '--kubeconfig', plane.kubeconfig, '--namespace', 'numbers'];
+    const upgrade = (...values: readonly string[]) =>
+      helm('upgrade', '--install', '--create-namespace', ...release, ...values.flatMap((value) => ['--set', value]));
+    const deployments = ['flotilla-sfu', 'flotilla-gateway'];
+    const inNamespace = ['--namespace', 'numbers'];
+    const numbers = () =>
+      deployments.map((name) =>
+        Number(kubectl('', 'get', 'deployment', name, ...inNamespace, '-o', 'jsonpath={.spec.replicas}')),
+      );
+    upgrade('sfu.replicas=3', 'gateway.replicas=4');
+    expect(numbers()).toEqual([3, 4]);
+    const scaling = ['sfu.autoscaling.enabled=true', 'gateway.autoscaling.enabled=true'];
+    upgrade(...scaling);
+    expect(numbers()).toEqual([3, 4]);
+    // Before the scaler has changed the number, Helm still owns it.
+    upgrade(...scaling, 'sfu.capacity=100');
+    expect(numbers()).toEqual([3, 4]);
+    for (const name of deployments)
+      kubectl(
+        '',
+        ...['patch', 'deployment', name, ...inNamespace, '--subresource=scale', '--field-manager=scaler'],
+        ...['--type=merge', '--patch', '{"spec":{"replicas":6}}'],
+      );
+    upgrade(...scaling, 'sfu.capacity=50');
+    expect(numbers()).toEqual([6, 6]);
+    const applied = objectsOf(helm('get', 'manifest', 'flotilla', ...release.slice(2)));
+    for (const name of deployments) expect(find(applied, 'Deployment', name).spec).not.toHaveProperty('replicas');
+  }, 120_000);
+
+  test('lets the autoscaler create the Lease again, and write no other', () => {
+    const user = ['--namespace=numbers', '--as=system:serviceaccount:numbers:flotilla-autoscaler'];
+    const leaseOf = (name: string): string =>
+      JSON.stringify({ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name, namespace: 'numbers' } });
+    kubectl('', 'delete', 'lease', 'flotilla-sfu-scaling', '--namespace=numbers');
+    kubectl(leaseOf('flotilla-sfu-scaling'), 'create', '-f', '-', ...user);
+    kubectl('', 'get', 'lease', 'flotilla-sfu-scaling', ...user);
+    kubectl(leaseOf('other'), 'create', '-f', '-', '--namespace=numbers');
+    expect(() => kubectl('', 'get', 'lease', 'other', ...user)).toThrow('forbidden');
+    expect(() => kubectl(leaseOf('other'), 'replace', '-f', '-', ...user)).toThrow('forbidden');
+  });
+
+  test('keeps the number of pods without server-side apply, which has no owners of fields', () => {
+    const release = ['flotilla', chartDirectory, '--kubeconfig', plane.kubeconfig, '--namespace', 'clientside'];
+    const upgrade = (...values: readonly string[]) =>
+      helm(
+        ...['upgrade', '--install', '--create-namespace', '--server-side=false', ...release],
+        ...values.flatMap((value) => ['--set', value]),
+      );
+    const number = () =>
+      Number(
+        kubectl('', 'get', 'deployment', 'flotilla-sfu', '--namespace=clientside', '-o', 'jsonpath={.spec.replicas}'),
+      );
+    upgrade('sfu.replicas=3');
+    upgrade('sfu.autoscaling.enabled=true');
+    expect(number()).toBe(3);
+    kubectl('', 'scale', 'deployment/flotilla-sfu', '--namespace=clientside', '--replicas=5');
+    upgrade('sfu.autoscaling.enabled=true', 'sfu.capacity=50');
+    expect(number()).toBe(5);
+  }, 120_000);
+
   test.each(overlays)('accepts the overlay %s', (overlay) => {
     const text = build(overlay);
     const { name } = objectsOf(text).find(({ kind }) => kind === 'Namespace')!.metadata;
