@@ -27,7 +27,7 @@ async function documents() {
     contracts,
     backplane,
     dataChannel,
-    { describeConfig },
+    { describeConfig, serverLimitsConfig },
     registry,
     gateway,
     sfu,
@@ -71,7 +71,7 @@ async function documents() {
     'docs/authorization.md': withGrants(read('docs/authorization.md'), contracts),
     'docs/errors.md': errorsPage(errorCatalogue, closeCodes, closeCodeMeanings),
     'docs/licenses.md': licensesPage(root),
-    'docs/limits.md': limitsPage(gateway, gateway.edgeConfig),
+    'docs/limits.md': limitsPage(gateway, gateway.edgeConfig, serverLimitsConfig),
     'docs/protocol.md': withTranscript(read('docs/protocol.md'), JSON.parse(read('docs/protocol-transcript.json'))),
     'docs/protocol-metadata.md': withMetadataExamples(read('docs/protocol-metadata.md'), contracts, dataChannel),
     'chaos/README.md': withExperiments(read('chaos/README.md'), chaos),
@@ -150,14 +150,20 @@ ${sections.join('\n')}`;
 /**
  * @param {Pick<typeof import('@flotilla/signaling-gateway'), 'limitsTable' | 'requestCosts' | 'costPerPublication' | 'costPerRoom' | 'bytesPerCost'>} limits
  * @param {ConfigSchema} config
+ * @param {ConfigSchema} serverConfig of the other HTTP servers
  */
-function limitsPage({ limitsTable, requestCosts, costPerPublication, costPerRoom, bytesPerCost }, config) {
+function limitsPage(
+  { limitsTable, requestCosts, costPerPublication, costPerRoom, bytesPerCost },
+  config,
+  serverConfig,
+) {
   const shown = (/** @type {string} */ value) =>
     value.replace(/FLOTILLA_\w+/, (name) => {
       const unit = name.endsWith('_MS') ? ' ms' : name.endsWith('_SECONDS') ? ' s' : '';
       const preset = `${config.shape[name]?.parse(undefined)}${unit}`;
       return value === name ? `${preset} (\`${name}\`)` : `\`${name}\` (${preset})`;
     });
+  const serverPreset = (/** @type {string} */ name) => `${serverConfig.shape[name]?.parse(undefined)} (\`${name}\`)`;
   const costs = Map.groupBy(Object.entries(requestCosts), ([, cost]) => cost);
   const costRows = [...costs]
     .toSorted(([a], [b]) => b - a)
@@ -188,9 +194,26 @@ A request takes as many messages of the limit per second as it costs. Each publi
 | --- | --- |
 ${costRows.join('\n')}
 
+## Other HTTP servers
+
+The room registry, the console and the media edge limit what reaches them before they know the client, by settings of their own:
+
+| limit of | value | answer at the limit | metric |
+| --- | --- | --- | --- |
+| Connections from one address | ${serverPreset('FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS')} | the connection is closed without an answer, before TLS | \`http_connections_refused_total{reason="limited"}\` |
+| New connections from one address, per second (bursts of ten times as many) | ${serverPreset('FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS')} | the same | \`http_connections_refused_total{reason="limited"}\` |
+| HTTP requests from one address without a valid API key, per second (bursts of ten times as many) | ${serverPreset('FLOTILLA_HTTP_REQUESTS_PER_SECOND_PER_ADDRESS')} | HTTP 429 \`RATE_LIMITED\` with \`Retry-After\` | \`http_requests_refused_total{reason="RATE_LIMITED"}\` |
+| Entries through an open console from one address, per second (bursts of ten times as many) | 5 (\`entriesPerSecond\`) | HTTP 429 \`RATE_LIMITED\` with \`Retry-After\` | \`http_requests_refused_total{reason="RATE_LIMITED"}\` |
+| Time to the header fields of an HTTP request, and to all of it | 10 s; 30 s | HTTP 408, and the connection is closed | |
+
+A request of the REST API is refused with 401 or 403 before its body is read, which counts as one without a valid API key. With a valid key, the limit
+of that key applies alone ([API keys](authorization.md#api-keys)), however many requests come from its address. WHIP and WHEP have
+[further limits](whip.md#limits). Standalone is limited as a gateway is; without API keys it serves its own machine only, without these limits.
+Health and metrics ports have no limits: keep them inside the cluster.
+
 ## Addresses
 
-An address is the client's; of IPv6, its /64 network. Behind a proxy or load balancer the gateway knows it only with \`FLOTILLA_TRUSTED_PROXIES\`, see
+An address is the client's; of IPv6, its /64 network. Behind a proxy or load balancer a service knows it only with \`FLOTILLA_TRUSTED_PROXIES\`, see
 [transport.md](transport.md). Without that setting, all clients share the load balancer's address and its limits.
 `;
 }

@@ -1,3 +1,4 @@
+export { ApiKeyCheck, auditWrite, type AuditedWrite } from './api-key-check.ts';
 export { type ApiKey, apiKeyList, knownApiKey, newApiKey } from './api-keys.ts';
 export * from './client-time.ts';
 export * from './config.ts';

@@ -16,6 +16,8 @@ export interface SecretReload<T extends z.ZodRawShape> {
   readonly schema: z.ZodObject<T>;
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   readonly log: Logger;
+  /** Called after secrets were replaced in `config`. */
+  readonly onLoaded?: (() => void) | undefined;
   readonly intervalMs?: number;
 }
 
@@ -26,7 +28,7 @@ export interface SecretReload<T extends z.ZodRawShape> {
  * @returns a function that stops it.
  */
 export function reloadSecrets<T extends z.ZodRawShape>(options: SecretReload<T>): () => void {
-  const { schema, env = process.env, log, intervalMs = defaultIntervalMs } = options;
+  const { schema, env = process.env, log, onLoaded, intervalMs = defaultIntervalMs } = options;
   const config = options.config as Record<string, unknown>;
   const reloaded = Object.keys(schema.shape).filter(
     (key) => secretSettings.has(key) && !usedAtStart.has(key) && env[`${key}${fileSuffix}`],
@@ -37,11 +39,12 @@ export function reloadSecrets<T extends z.ZodRawShape>(options: SecretReload<T>)
     try {
       const read: Record<string, unknown> = loadConfig(schema, env);
       failure = '';
-      for (const key of reloaded) {
-        if (isDeepStrictEqual(read[key], config[key])) continue;
+      const changed = reloaded.filter((key) => !isDeepStrictEqual(read[key], config[key]));
+      for (const key of changed) {
         config[key] = read[key];
         log.info({ setting: key }, 'secret loaded');
       }
+      if (changed.length > 0) onLoaded?.();
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       if (error.message === failure) return;

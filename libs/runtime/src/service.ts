@@ -17,6 +17,8 @@ export interface ServiceContext<C> {
   readonly onStop: (name: string, stop: () => Promise<void> | void) => void;
   /** Stops the service as SIGTERM does. */
   readonly stop: (reason: string) => void;
+  /** Adds a function that is called after secrets were read again from their files, and replaced in `config`. */
+  readonly onSecretsLoaded: (listener: () => void) => void;
   /** Serves what a function returns as JSON, at a path of the admin port. */
   readonly serve: AdminServer['serve'];
 }
@@ -106,13 +108,16 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
       health,
     });
     stops.add('admin server', () => admin.close());
-    stops.add('secrets', reloadSecrets({ config, schema: options.config, env: options.env, log }));
+    const listeners: (() => void)[] = [];
+    const onLoaded = (): void => listeners.forEach((listener) => listener());
+    stops.add('secrets', reloadSecrets({ config, schema: options.config, env: options.env, log, onLoaded }));
     await options.start({
       config,
       log,
       health,
       onStop: (name, undo) => stops.add(name, undo),
       stop: (why) => void stop(why, 0),
+      onSecretsLoaded: (listener) => void listeners.push(listener),
       serve: (path, answer) => admin.serve(path, answer),
     });
     health.markStarted();

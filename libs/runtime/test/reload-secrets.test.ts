@@ -43,13 +43,17 @@ describe('secrets in files that change', () => {
     };
     const config = loadConfig(schema, env);
     const warn = vi.spyOn(log, 'warn');
-    return { config, warn, stop: reloadSecrets({ config, schema, env, log, intervalMs }) };
+    const onLoaded = vi.fn();
+    return { config, warn, onLoaded, stop: reloadSecrets({ config, schema, env, log, onLoaded, intervalMs }) };
   };
 
   test('are replaced in the configuration, until it is stopped', () => {
-    const { config, stop } = reloading();
-    mount({ 'token-secret': 'second secret', 'api-keys': 'one,two' });
+    const { config, onLoaded, stop } = reloading();
     vi.advanceTimersByTime(intervalMs);
+    expect(onLoaded).not.toHaveBeenCalled();
+    mount({ 'token-secret': 'second secret', 'api-keys': 'one,two' });
+    vi.advanceTimersByTime(2 * intervalMs);
+    expect(onLoaded).toHaveBeenCalledOnce();
     expect(config).toEqual({ FLOTILLA_TOKEN_SECRET: 'second secret', FLOTILLA_API_KEYS: ['one', 'two'] });
     stop();
     mount({ 'token-secret': 'third secret', 'api-keys': 'three' });

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { RoomRef, type IceServer } from '@flotilla/contracts';
-import { bearerTokenOf, type Logger, prefixOf } from '@flotilla/runtime';
-import { AddressRates } from './address-limits.ts';
+import { AddressRates, bearerTokenOf, type Logger, prefixOf } from '@flotilla/runtime';
 import { readDescription } from './description.ts';
 import { openEgress } from './egress.ts';
 import { openIngest } from './ingest.ts';
@@ -20,11 +19,32 @@ export interface WhipOptions {
   /** The address of a client in canonical form, for the limits. Of IPv6, they count networks of 64 bits. */
   readonly addressOf: (request: IncomingMessage) => string;
   /**
-   * Exchanges the bearer token of a new resource for join tokens: the result is called for the first one, and again before one
-   * expires. It throws a FlotillaError for what it does not accept. Undefined as a result, and the default: the bearer token is the join
-   * token, and the resource ends with it.
+   * Exchanges the bearer token of a new resource for join tokens. It throws a FlotillaError for what it does not accept. Undefined as a
+   * result, and the default: the bearer token is the join token, and the resource ends with it.
    */
-  readonly joinTokens?: (bearer: string, request: TokenRequest) => (() => Promise<string>) | undefined;
+  readonly joinTokens?: (bearer: string, request: TokenRequest) => JoinTokens | undefined;
+  /**
+   * Called with the bearer token of each request that is to change something. The result is called once, at the end of the request, also
+   * when it was refused.
+   */
+  readonly audit?: (bearer: string) => ((write: WhipWrite) => void) | undefined;
+}
+
+/** The join tokens that a bearer token is exchanged for. */
+export interface JoinTokens {
+  /** Returns a join token: the first one, and again before one expires. */
+  readonly next: () => Promise<string>;
+  /** Whether the bearer token would be accepted now. Without, the resource ends at the next `endRevoked`. */
+  readonly isAccepted: () => boolean;
+}
+
+/** A request that changes something. */
+export interface WhipWrite extends TokenRequest {
+  readonly method: 'POST' | 'PATCH' | 'DELETE';
+  /** Of the resource, if there is one that the bearer token is for. */
+  readonly participantId: string | undefined;
+  /** `ok`, the code of the error, or its HTTP status where it has no code. */
+  readonly outcome: string;
 }
 
 /** What join tokens are for. */
@@ -49,6 +69,10 @@ interface Exchange {
   readonly url: URL;
   readonly kind: 'whip' | 'whep';
   readonly room: string;
+  /** Of a resource, undefined for the endpoint. */
+  readonly id: string | undefined;
+  /** Of the resource, once it is known. */
+  participantId?: string;
 }
 
 /** The WHIP (RFC 9725) and WHEP endpoint of a fleet. */
@@ -72,20 +96,33 @@ export class WhipEndpoint {
   handle(request: IncomingMessage, response: ServerResponse): boolean {
     const target = request.url ?? '';
     if (!target.startsWith('/whip/') && !target.startsWith('/whep/')) return false;
-    void this.#answer(request, response).catch((error: unknown) => this.#refuse(response, error));
+    void this.#answer(request, response);
     return true;
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    allowAllOrigins(response);
-    const url = URL.parse(request.url!, 'http://endpoint.invalid');
-    const [, kind, room = '', id] = paths.exec(url?.pathname ?? '') ?? [];
-    const parsedRoom = RoomRef.safeParse(decoded(room));
-    if (!url || !parsedRoom.success) throw new Problem(404, 'no such path: /whip/{room} or /whep/{room}');
-    if (!this.#rates.take(this.#addressOf(request)))
-      throw new Problem(429, 'too many requests of this address', { 'retry-after': '1' }, 'RATE_LIMITED');
-    const exchange: Exchange = { request, response, url, kind: kind as 'whip' | 'whep', room: parsedRoom.data };
-    await (id === undefined ? this.#atEndpoint(exchange) : this.#atResource(exchange, id));
+    let exchange: Exchange | undefined;
+    let outcome = 'ok';
+    const audit = this.#auditOf(request);
+    try {
+      allowAllOrigins(response);
+      exchange = exchangeOf(request, response);
+      if (!this.#rates.take(this.options.addressOf(request)))
+        throw new Problem(429, 'too many requests of this address', { 'retry-after': '1' }, 'RATE_LIMITED');
+      await (exchange.id === undefined ? this.#atEndpoint(exchange) : this.#atResource(exchange, exchange.id));
+    } catch (error) {
+      outcome = this.#refuse(response, error);
+    }
+    if (exchange) audit?.(exchange, outcome);
+  }
+
+  #auditOf({ method, headers }: IncomingMessage): ((exchange: Exchange, outcome: string) => void) | undefined {
+    const bearer = bearerTokenOf(headers.authorization);
+    if (bearer === undefined || (method !== 'POST' && method !== 'PATCH' && method !== 'DELETE')) return undefined;
+    const report = this.options.audit?.(bearer);
+    return (
+      report && (({ kind, room, participantId }, outcome) => report({ method, kind, room, participantId, outcome }))
+    );
   }
 
   #addressOf(request: IncomingMessage): string {
@@ -110,7 +147,8 @@ export class WhipEndpoint {
     }
   }
 
-  async #create({ request, response, url, kind, room }: Exchange): Promise<void> {
+  async #create(exchange: Exchange): Promise<void> {
+    const { request, response, url, kind, room } = exchange;
     const token = requireToken(request);
     const { text } = await readBody(request, [sdp], this.#limits.bodyWithinMs);
     const offer = readDescription(text);
@@ -118,16 +156,19 @@ export class WhipEndpoint {
     const disconnected = new AbortController();
     const onClose = (): void => disconnected.abort();
     response.once('close', onClose);
+    let tokens: JoinTokens | undefined;
     const resource = await this.#resources.create({
       kind,
       address: this.#addressOf(request),
       token,
       iceUfrag: offer.iceUfrag,
       disconnected: disconnected.signal,
+      isAccepted: () => tokens?.isAccepted() ?? true,
       open: (signal) => {
+        tokens = joinTokens?.(token, { kind, room });
         const options = {
           signalUrl: typeof signalUrl === 'function' ? signalUrl() : signalUrl,
-          token: joinTokens?.(token, { kind, room }) ?? token,
+          token: tokens?.next ?? token,
           room,
           signal,
         };
@@ -137,6 +178,7 @@ export class WhipEndpoint {
         return openEgress(offer, { participant, answerInAnyCase }, options);
       },
     });
+    exchange.participantId = resource.participantId;
     response.off('close', onClose);
     // The client does not learn of the resource.
     response.once('close', () => {
@@ -154,7 +196,8 @@ export class WhipEndpoint {
       .end(resource.description);
   }
 
-  async #atResource({ request, response }: Exchange, id: string): Promise<void> {
+  async #atResource(exchange: Exchange, id: string): Promise<void> {
+    const { request, response } = exchange;
     const { method } = request;
     if (method === 'OPTIONS') return preflight(response, resourceMethods, { 'accept-patch': `${sdp}, ${iceFragment}` });
     if (!resourceMethods.split(', ').includes(method ?? '')) throw notAllowed(resourceMethods);
@@ -164,6 +207,7 @@ export class WhipEndpoint {
       throw new Problem(404, 'no such resource: it has ended, or its counter-offer was not answered in time');
     if (!resource.isAuthorized(token))
       throw new Problem(403, 'the resource was created with another token', {}, 'FORBIDDEN');
+    exchange.participantId = resource.participantId;
     switch (method) {
       case 'DELETE':
         resource.end('deleted');
@@ -188,19 +232,36 @@ export class WhipEndpoint {
     else response.writeHead(200, { 'content-type': iceFragment, etag: resource.etag }).end(fragment);
   }
 
-  #refuse(response: ServerResponse, error: unknown): void {
+  /** Answers with the problem. Returns the outcome for `WhipOptions.audit`. */
+  #refuse(response: ServerResponse, error: unknown): string {
     const problem = Problem.from(error);
     if (problem.status >= 500) this.options.log.warn({ err: error }, 'WHIP request failed');
-    if (response.headersSent || response.destroyed) return void response.destroy();
-    response
-      .writeHead(problem.status, { 'content-type': 'application/problem+json', ...problem.headers })
-      .end(problem.body);
+    if (response.headersSent || response.destroyed) response.destroy();
+    else
+      response
+        .writeHead(problem.status, { 'content-type': 'application/problem+json', ...problem.headers })
+        .end(problem.body);
+    return problem.code ?? `HTTP ${problem.status}`;
+  }
+
+  /** Ends the resources whose bearer token is not accepted any more, see `JoinTokens`. */
+  endRevoked(): void {
+    this.#resources.endRevoked();
   }
 
   /** Ends all resources, so that their clients connect to another endpoint. */
   close(): void {
     this.#resources.close();
   }
+}
+
+/** Throws Problem 404 for a path that is none of WHIP or WHEP. */
+function exchangeOf(request: IncomingMessage, response: ServerResponse): Exchange {
+  const url = URL.parse(request.url!, 'http://endpoint.invalid');
+  const [, kind, room = '', id] = paths.exec(url?.pathname ?? '') ?? [];
+  const parsedRoom = RoomRef.safeParse(decoded(room));
+  if (!url || !parsedRoom.success) throw new Problem(404, 'no such path: /whip/{room} or /whep/{room}');
+  return { request, response, url, kind: kind as 'whip' | 'whep', room: parsedRoom.data, id };
 }
 
 function decoded(text: string): string | undefined {

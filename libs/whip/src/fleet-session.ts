@@ -27,6 +27,7 @@ export type EndReason =
   | 'publication_ended'
   | 'subscription_failed'
   | 'grant_lost'
+  | 'key_removed'
   | 'transport_disconnected'
   | 'not_answered';
 

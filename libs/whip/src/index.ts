@@ -1,2 +1,2 @@
-export { type TokenRequest, WhipEndpoint, type WhipOptions } from './endpoint.ts';
+export { type JoinTokens, type TokenRequest, WhipEndpoint, type WhipOptions, type WhipWrite } from './endpoint.ts';
 export { defaultLimits, maxBodyBytes, type WhipLimits } from './limits.ts';

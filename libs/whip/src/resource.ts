@@ -21,6 +21,7 @@ export class Resource {
   #answering = false;
   #expiry: NodeJS.Timeout | undefined;
   readonly #tokenDigest: Buffer;
+  readonly #isAccepted: () => boolean;
 
   constructor(
     private readonly opened: Opened,
@@ -29,11 +30,13 @@ export class Resource {
       /** Username fragment of the client, unless it comes with the answer to a counter-offer. */
       readonly iceUfrag: string | undefined;
       readonly answerWithinMs: number;
+      readonly isAccepted: () => boolean;
       readonly onEnded: (reason: EndReason) => void;
     },
   ) {
-    const { token, iceUfrag, answerWithinMs, onEnded } = options;
+    const { token, iceUfrag, answerWithinMs, isAccepted, onEnded } = options;
     this.#tokenDigest = digest(token);
+    this.#isAccepted = isAccepted;
     this.#iceUfrag = iceUfrag;
     this.#answered = opened.accept === undefined;
     opened.session.onEnded = (reason) => {
@@ -59,6 +62,10 @@ export class Resource {
     return this.opened.iceServers;
   }
 
+  get participantId(): string {
+    return this.opened.session.participantId;
+  }
+
   get ended(): boolean {
     return this.opened.session.ended;
   }
@@ -66,6 +73,11 @@ export class Resource {
   /** Whether a request has the token that created the resource. */
   isAuthorized(token: string): boolean {
     return timingSafeEqual(digest(token), this.#tokenDigest);
+  }
+
+  /** Ends the resource unless the bearer token that created it is still accepted. */
+  endIfRevoked(): void {
+    if (!this.#isAccepted()) this.end('key_removed');
   }
 
   /** Takes the answer to the counter-offer. */

@@ -14,6 +14,8 @@ export interface CreateOptions {
   readonly iceUfrag: string;
   /** Aborts when the client has disconnected. */
   readonly disconnected: AbortSignal;
+  /** Whether `token` would be accepted now. */
+  readonly isAccepted: () => boolean;
   readonly open: (signal: FleetSessionOptions['signal']) => Promise<Opened>;
 }
 
@@ -42,7 +44,7 @@ export class Resources {
    * @throws Problem 503 and 429 at the limits, FlotillaError with the reason of the fleet, DEADLINE_EXCEEDED.
    */
   async create(options: CreateOptions): Promise<Resource> {
-    const { kind, address, token, iceUfrag } = options;
+    const { kind, address, token, iceUfrag, isAccepted } = options;
     const free = this.#take(address);
     let opened: Opened;
     try {
@@ -55,12 +57,14 @@ export class Resources {
       token,
       iceUfrag: opened.accept ? undefined : iceUfrag,
       answerWithinMs: this.limits.answerWithinMs,
+      isAccepted,
       onEnded: (reason) => {
         free();
         this.#resources.delete(resource.id);
         this.log.info({ kind, participantId: opened.session.participantId, reason }, 'WHIP resource ended');
       },
     });
+    resource.endIfRevoked();
     if (opened.session.ended) {
       free();
       throw endedMeanwhile();
@@ -113,6 +117,11 @@ export class Resources {
       if (left === 0) this.#perAddress.delete(address);
       else this.#perAddress.set(address, left);
     };
+  }
+
+  /** Ends the resources whose bearer token is not accepted any more. */
+  endRevoked(): void {
+    for (const resource of [...this.#resources.values()]) resource.endIfRevoked();
   }
 
   /** Ends all resources and refuses further ones. */

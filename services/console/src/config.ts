@@ -7,6 +7,7 @@ import {
   listenAddress,
   port,
   registryClientConfig,
+  serverLimitsConfig,
   servingConfig,
 } from '@flotilla/runtime';
 import { z } from 'zod';
@@ -32,6 +33,7 @@ export const prometheusConfig = z.object({
 const settings = z.object({
   ...commonConfig.shape,
   ...servingConfig.shape,
+  ...serverLimitsConfig.shape,
   ...breakerConfig.shape,
   FLOTILLA_CONSOLE_HOST: listenAddress().default('0.0.0.0').describe('Address that the console listens on.'),
   FLOTILLA_CONSOLE_PORT: port().default(8082).describe('Port of the console. 0 picks a free port.'),

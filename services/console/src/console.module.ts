@@ -1,15 +1,22 @@
+import type { IncomingMessage } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { errorCatalogue, FlotillaError, firstIssue, type IssuedToken, RoomName } from '@flotilla/contracts';
 import { CallRefused } from '@flotilla/resilience';
-import { bearerTokenOf } from '@flotilla/runtime';
-import { Body, Controller, type DynamicModule, Get, Headers, Inject, Module, Post, Res } from '@nestjs/common';
+import { AddressRates, bearerTokenOf, countRefusedRequest, retryAfter } from '@flotilla/runtime';
+import { Body, Controller, type DynamicModule, Get, Headers, Inject, Module, Post, Req, Res } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import type { Response } from 'express';
+import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { ObjectiveReader } from './operations/objective-figures.ts';
 import { Order } from './operations/orders.ts';
 import type { OperationsView } from './operations/view.ts';
 import { RegistryClient } from './registry-client.ts';
+
+/**
+ * Entries of one address per second; bursts of ten times as many, such as a class that opens the page at once. An entry costs two of the
+ * requests that the console's API key may send.
+ */
+const entriesPerSecond = 5;
 
 const EntryRequest = z.strictObject({ room: RoomName, name: z.string().trim().min(1).max(64) });
 
@@ -19,6 +26,8 @@ export interface ConsoleOptions {
   readonly registry: RegistryClient;
   /** Issues a join token for any room to every visitor. When false, users need a token. */
   readonly open: boolean;
+  /** The address of a visitor, for the rate of entries. Without, entries are not limited. */
+  readonly addressOf?: (request: IncomingMessage) => string;
   /** The objectives that the operations page shows. */
   readonly objectives: Pick<ObjectiveReader, 'read'>;
 }
@@ -26,16 +35,27 @@ const OPTIONS = Symbol('console options');
 
 @Controller('console')
 class ConsoleController {
+  readonly #entries = new AddressRates(entriesPerSecond);
+
   constructor(@Inject(OPTIONS) private readonly options: ConsoleOptions) {}
 
   @Post('entry')
-  entry(@Body() body: unknown, @Res() response: Response): Promise<void> {
+  entry(@Body() body: unknown, @Req() request: Request, @Res() response: Response): Promise<void> {
     return this.#answer(response, async () => {
       const entry = EntryRequest.safeParse(body);
       if (!entry.success) throw new FlotillaError('BAD_PAYLOAD', firstIssue(entry.error));
       if (!this.options.open) throw new FlotillaError('FORBIDDEN', 'this server admits only users with a join token');
+      this.#checkRate(request);
       return this.options.registry.issueJoinToken(entry.data.room, entry.data.name);
     });
+  }
+
+  /** Throws RATE_LIMITED above the rate of the visitor's address. */
+  #checkRate(request: Request): void {
+    const { addressOf } = this.options;
+    if (!addressOf || this.#entries.take(addressOf(request))) return;
+    countRefusedRequest('RATE_LIMITED');
+    throw new FlotillaError('RATE_LIMITED', 'too many entries from this address');
   }
 
   /** Issues a token for the topology page. The registry checks the caller's API key; without configured keys it asks for none. */
@@ -92,6 +112,7 @@ class ConsoleController {
 
 function refuse(response: Response, error: unknown, rest: object = {}): void {
   const failure = FlotillaError.from(error);
+  if (failure.code === 'RATE_LIMITED') response.set('Retry-After', retryAfter());
   if (failure instanceof CallRefused) response.set('Retry-After', String(Math.ceil(failure.retryAfterMs / 1000)));
   response.status(errorCatalogue[failure.code].status).json({ error: failure.body, ...rest });
 }

@@ -1,9 +1,12 @@
 import 'reflect-metadata';
 import type { Server } from 'node:https';
 import {
+  clientAddress,
   closeServing,
   listeningUrl,
   nestLogger,
+  protectionOf,
+  protectServer,
   registryFetch,
   runService,
   serverCertificate,
@@ -32,12 +35,14 @@ await runService({
         signalUrl: config.FLOTILLA_SIGNAL_URL,
         registry,
         open: config.FLOTILLA_CONSOLE_OPEN,
+        addressOf: clientAddress(config.FLOTILLA_TRUSTED_PROXIES),
         objectives: objectiveReader(config, log),
       }),
       { logger: nestLogger(log), ...(certificate && { httpsOptions: certificate.serverOptions }) },
     );
     onStop('application', () => closeServing(app));
     app.disable('x-powered-by');
+    protectServer(app, protectionOf(config, log));
     useConsole(app);
     if (certificate) onStop('certificate', certificate.reloadOnChange(app.getHttpServer() as Server));
     await app.listen(config.FLOTILLA_CONSOLE_PORT, config.FLOTILLA_CONSOLE_HOST);

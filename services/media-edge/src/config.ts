@@ -12,8 +12,8 @@ import {
   port,
   portRange,
   registryClientConfig,
+  serverLimitsConfig,
   servingConfig,
-  trustedProxiesConfig,
   wholeNumber,
 } from '@flotilla/runtime';
 import { z } from 'zod';
@@ -21,7 +21,7 @@ import { z } from 'zod';
 const settings = z.object({
   ...commonConfig.shape,
   ...servingConfig.shape,
-  ...trustedProxiesConfig.shape,
+  ...serverLimitsConfig.shape,
   FLOTILLA_EDGE_HOST: listenAddress()
     .default('0.0.0.0')
     .describe('Address that the REST API of the media edge listens on.'),

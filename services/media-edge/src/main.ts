@@ -6,6 +6,8 @@ import {
   closeServing,
   listeningUrl,
   nestLogger,
+  protectionOf,
+  protectServer,
   registryFetch,
   runService,
   serverCertificate,
@@ -21,7 +23,7 @@ import { whipEndpoint } from './whip.ts';
 await runService({
   name: 'media-edge',
   config: mediaEdgeConfig,
-  start: async ({ config, log, onStop }) => {
+  start: async ({ config, log, onStop, onSecretsLoaded }) => {
     if (config.FLOTILLA_API_KEYS.length === 0 && !config.FLOTILLA_API_OPEN)
       log.warn('FLOTILLA_API_KEYS is empty: the REST API refuses all requests');
     const certificate = await serverCertificate('edge', config, log);
@@ -37,6 +39,8 @@ await runService({
     const keys = new ApiKeys(
       config.FLOTILLA_API_OPEN ? undefined : () => config.FLOTILLA_API_KEYS,
       config.FLOTILLA_API_REQUESTS_PER_SECOND,
+      // Whatever the level of other log lines is, changes are logged.
+      log.child({}, { level: 'info' }),
     );
     const common = {
       signalUrl: config.FLOTILLA_SIGNAL_URL,
@@ -70,10 +74,12 @@ await runService({
     app.disable('x-powered-by');
     const { FLOTILLA_SIGNAL_URL: signalUrl, FLOTILLA_TRUSTED_PROXIES: trustedProxies } = config;
     const whip = whipEndpoint({ signalUrl, registry, keys, trustedProxies, log });
+    protectServer(app, { ...protectionOf(config, log), authenticate: keys.authenticate });
     app.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
       if (!whip.handle(request, response)) next();
     });
     onStop('WHIP endpoint', () => whip.close());
+    onSecretsLoaded(() => whip.endRevoked());
     if (certificate) onStop('certificate', certificate.reloadOnChange(app.getHttpServer() as Server));
     await app.listen(config.FLOTILLA_EDGE_PORT, config.FLOTILLA_EDGE_HOST);
     log.info({ url: listeningUrl(app, certificate ? 'https' : 'http') }, 'media edge listens');

@@ -1,4 +1,5 @@
 import { type Backend, createBackend, type BackendOptions } from '@flotilla/backend';
+import { FlotillaError } from '@flotilla/contracts';
 import { clientAddress, type Logger } from '@flotilla/runtime';
 import { WhipEndpoint, type WhipOptions } from '@flotilla/whip';
 import { base32Id } from './ids.ts';
@@ -24,9 +25,13 @@ export function whipEndpoint(options: {
   readonly log: Logger;
 }): WhipEndpoint {
   const { signalUrl, keys, trustedProxies, log } = options;
-  const joinTokens = joinTokensFor(keys, createBackend(options.registry));
-  const addressOf = clientAddress(trustedProxies);
-  return new WhipEndpoint({ signalUrl, log: log.child({ part: 'whip' }), addressOf, joinTokens });
+  return new WhipEndpoint({
+    signalUrl,
+    log: log.child({ part: 'whip' }),
+    addressOf: clientAddress(trustedProxies),
+    joinTokens: joinTokensFor(keys, createBackend(options.registry)),
+    audit: auditFor(keys),
+  });
 }
 
 /** Exchanges API keys for join tokens. A key is checked again before each token but the first: a removed one gets no further token. */
@@ -37,14 +42,33 @@ export function joinTokensFor(
   return (bearer, { kind, room }) => {
     if (jsonWebToken.test(bearer)) return undefined;
     const authorization = `Bearer ${bearer}`;
-    const name = keys.check(authorization, 'rooms') ?? participants[kind].name;
-    const { grants } = participants[kind];
+    const key = keys.identify(authorization);
+    keys.admit(key, 'rooms');
+    const { name, grants } = participants[kind];
     const userId = base32Id(`${kind}-`);
-    let isFirst = true;
-    return async () => {
-      if (!isFirst) keys.checkAgain(authorization, 'rooms');
-      isFirst = false;
-      return (await registry.issueToken({ room, name, userId, grants: [...grants] })).token;
+    return {
+      next: async () => {
+        if (!keys.accepts(authorization, 'rooms'))
+          throw new FlotillaError('FORBIDDEN', 'the API key was removed, or has no scope rooms any more');
+        return (await registry.issueToken({ room, name: key?.name ?? name, userId, grants: [...grants] })).token;
+      },
+      isAccepted: () => keys.accepts(authorization, 'rooms'),
     };
+  };
+}
+
+const actions = { POST: 'create', PATCH: 'change', DELETE: 'delete' } as const;
+
+/** Audits what API keys change by WHIP and WHEP. Join tokens are not audited: the registry did that when it issued them. */
+export function auditFor(keys: ApiKeys): NonNullable<WhipOptions['audit']> {
+  return (bearer) => {
+    const key = keys.find(`Bearer ${bearer}`);
+    if (!key) return undefined;
+    return ({ method, kind, room, participantId, outcome }) =>
+      keys.audit(key, {
+        action: `${actions[method]}${kind === 'whip' ? 'Whip' : 'Whep'}`,
+        target: { room, ...(participantId !== undefined && { participant: participantId }) },
+        outcome,
+      });
   };
 }

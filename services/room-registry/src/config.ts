@@ -6,6 +6,7 @@ import {
   flag,
   listenAddress,
   port,
+  serverLimitsConfig,
   servingConfig,
   wholeNumber,
 } from '@flotilla/runtime';
@@ -17,6 +18,7 @@ export const registryConfig = z
   .object({
     ...commonConfig.shape,
     ...servingConfig.shape,
+    ...serverLimitsConfig.shape,
     ...brokerConfig.shape,
     ...tokenConfig.shape,
     FLOTILLA_REST_HOST: listenAddress().default('0.0.0.0').describe('Address that the REST API listens on.'),

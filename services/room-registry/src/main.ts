@@ -1,6 +1,14 @@
 import 'reflect-metadata';
 import type { Server } from 'node:https';
-import { closeServing, listeningUrl, nestLogger, runService, serverCertificate } from '@flotilla/runtime';
+import {
+  closeServing,
+  listeningUrl,
+  nestLogger,
+  protectionOf,
+  protectServer,
+  runService,
+  serverCertificate,
+} from '@flotilla/runtime';
 import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -28,13 +36,9 @@ await runService({
     // Whatever the level of other log lines is, changes are logged. Those of a shadow release say so.
     const auditLog = log.child(shadowOf === undefined ? {} : { shadow: namespace }, { level: 'info' });
     const keys = config.FLOTILLA_API_OPEN ? undefined : () => config.FLOTILLA_API_KEYS;
+    const access = new ApiAccess(keys, config.FLOTILLA_API_REQUESTS_PER_SECOND, auditLog);
     const app = await NestFactory.create<NestExpressApplication>(
-      RoomRegistryModule.register({
-        config,
-        access: new ApiAccess(keys, config.FLOTILLA_API_REQUESTS_PER_SECOND, auditLog),
-        backplane,
-        log,
-      }),
+      RoomRegistryModule.register({ config, access, backplane, log }),
       {
         logger: nestLogger(log),
         ...(certificate && { httpsOptions: certificate.serverOptions }),
@@ -45,6 +49,7 @@ await runService({
     const mirror = mirrorMiddleware(config, log);
     onStop('capture', mirror.close);
     for (const middleware of mirror.handlers) app.use(middleware);
+    protectServer(app, { ...protectionOf(config, log), authenticate: access.authenticate });
     if (certificate) onStop('certificate', certificate.reloadOnChange(app.getHttpServer() as Server));
     await app.listen(config.FLOTILLA_REST_PORT, config.FLOTILLA_REST_HOST);
     log.info({ url: listeningUrl(app, certificate ? 'https' : 'http') }, 'REST API listens');

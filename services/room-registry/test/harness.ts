@@ -1,7 +1,14 @@
 import 'reflect-metadata';
 import { apiKeyList, newApiKey, tokenConfig } from '@flotilla/auth';
 import type { ApiScope } from '@flotilla/contracts';
-import { createLogger, loadConfig, nestLogger } from '@flotilla/runtime';
+import {
+  createLogger,
+  loadConfig,
+  nestLogger,
+  protectionOf,
+  protectServer,
+  serverLimitsConfig,
+} from '@flotilla/runtime';
 import { type Backplane, memoryBackplane } from '@flotilla/backplane';
 import { RestApi } from '@flotilla/testkit';
 import { NestFactory } from '@nestjs/core';
@@ -21,6 +28,7 @@ export async function startRegistry(
     onAudit = () => undefined,
     backplane = memoryBackplane(log),
     before = [],
+    limits = {},
     shadowOf,
   }: {
     scopes?: readonly ApiScope[] | '*';
@@ -31,6 +39,8 @@ export async function startRegistry(
     backplane?: Backplane;
     /** Run before everything else. */
     before?: readonly RequestHandler[];
+    /** Settings of the limits before a key is known. */
+    limits?: Record<string, string>;
     /** Makes it a shadow release of this namespace. */
     shadowOf?: string;
   } = {},
@@ -38,6 +48,7 @@ export async function startRegistry(
   const config = loadConfig(tokenConfig, env);
   const { key, entry } = newApiKey(tenant === undefined ? 'test' : `test@${tenant}`, scopes);
   const apiKeys = apiKeyList().parse(entry);
+  const access = new ApiAccess(() => apiKeys, requestsPerSecond, { info: onAudit });
   const app = await NestFactory.create(
     RoomRegistryModule.register({
       config: {
@@ -46,7 +57,7 @@ export async function startRegistry(
         FLOTILLA_REMOVE_DEAD_SECONDS: 600,
         FLOTILLA_SHADOW_OF: shadowOf,
       },
-      access: new ApiAccess(() => apiKeys, requestsPerSecond, { info: onAudit }),
+      access,
       backplane,
       log,
     }),
@@ -54,6 +65,8 @@ export async function startRegistry(
   );
   onTestFinished(() => app.close());
   for (const handler of before) app.use(handler);
+  const protection = protectionOf(loadConfig(serverLimitsConfig, limits), log);
+  protectServer(app, { ...protection, authenticate: access.authenticate });
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
   return { config, backplane, url, key, api: new RestApi(url, key), stranger: new RestApi(url, 'another') };

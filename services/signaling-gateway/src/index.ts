@@ -1,7 +1,7 @@
 export { bytesPerCost, costPerPublication, costPerRoom, requestCosts } from './limits/request-costs.ts';
 export { type GatewayConfig, checkTurn, gatewayConfig, edgeConfig, limitsConfig } from './config.ts';
 export {
-  protectServer,
+  protectSignaling,
   SignalingGatewayModule,
   type SignalingGatewayOptions,
   useSignaling,

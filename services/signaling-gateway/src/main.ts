@@ -6,7 +6,7 @@ import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { gatewayConfig } from './config.ts';
-import { protectServer, SignalingGatewayModule, useSignaling } from './signaling-gateway.module.ts';
+import { protectSignaling, SignalingGatewayModule, useSignaling } from './signaling-gateway.module.ts';
 
 await runService({
   name: 'signaling-gateway',
@@ -28,7 +28,7 @@ await runService({
     useSignaling(app);
     const origins = config.FLOTILLA_ALLOWED_ORIGINS;
     app.enableCors({ origin: origins.includes('*') ? '*' : origins, exposedHeaders: [timeHeader] });
-    protectServer(app, { proxyProtocol: config.FLOTILLA_PROXY_PROTOCOL, tls: certificate !== undefined }, log);
+    protectSignaling(app, { proxyProtocol: config.FLOTILLA_PROXY_PROTOCOL, tls: certificate !== undefined }, log);
     if (certificate) onStop('certificate', certificate.reloadOnChange(app.getHttpServer() as Server));
     await app.listen(config.FLOTILLA_SIGNAL_PORT, config.FLOTILLA_SIGNAL_HOST);
     log.info({ url: listeningUrl(app, certificate ? 'https' : 'http') }, 'signaling is up');

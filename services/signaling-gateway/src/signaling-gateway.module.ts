@@ -1,7 +1,7 @@
 import type { Server } from 'node:http';
 import { type TokenConfig, tokenSettings, TokenVerifier, UpgradeAuthenticator } from '@flotilla/auth';
 import { newId } from '@flotilla/contracts';
-import type { Logger } from '@flotilla/runtime';
+import { type Logger, protectServer, type RequestLimitOptions, ServerLimits } from '@flotilla/runtime';
 import type { Backplane } from '@flotilla/backplane';
 import {
   type DynamicModule,
@@ -12,11 +12,10 @@ import {
 } from '@nestjs/common';
 import type { EdgeConfig } from './config.ts';
 import { Edge } from './edge/edge.ts';
-import { acceptConnections, type FirstBytesOptions } from './edge/first-bytes.ts';
+import { firstBytesOf, type FirstBytesOptions } from './edge/first-bytes.ts';
 import { Gateway } from './gateway.ts';
 import { Handshake } from './inbound/handshake.ts';
 import { SignalHttpController } from './inbound/http.controller.ts';
-import { limitRequests } from './inbound/limit-requests.ts';
 import { SessionAdmission } from './inbound/session-admission.ts';
 import { SignalAdapter, type SignalServices } from './inbound/signal.adapter.ts';
 import { REQUEST_HANDLERS, SignalGateway } from './inbound/signal.gateway.ts';
@@ -53,7 +52,8 @@ export interface SignalingGatewayOptions {
 @Module({})
 export class SignalingGatewayModule {
   static register(options: SignalingGatewayOptions): DynamicModule {
-    const { gateway, services, connectionLimits } = compose(options);
+    const { gateway, services } = compose(options);
+    const { config } = options;
     return {
       module: SignalingGatewayModule,
       controllers: [SignalHttpController],
@@ -63,16 +63,25 @@ export class SignalingGatewayModule {
         { provide: SIGNAL_SERVICES, useValue: services },
         { provide: Handshake, useValue: services.handshake },
         { provide: Edge, useValue: services.edge },
-        { provide: ConnectionLimits, useValue: connectionLimits },
+        { provide: ServerLimits, useValue: serverLimitsOf(config) },
         { provide: GatewayHooks, useValue: new GatewayHooks(gateway) },
       ],
     };
   }
 }
 
-/** How long a plain HTTP request may take to arrive: its header fields, and all of it, ms. */
-const headersTimeoutMs = 10_000;
-const requestTimeoutMs = 30_000;
+/**
+ * A socket without a session costs less than one with it, but is closed without an answer: so many more of them than of
+ * connections are accepted, for what ends as a refusal, a plain request, or a connection that replaces one.
+ */
+const socketsPerConnection = 2;
+
+const serverLimitsOf = (config: EdgeConfig): ServerLimits =>
+  new ServerLimits({
+    sockets: config.FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS * socketsPerConnection,
+    socketsPerSecond: config.FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS * socketsPerConnection,
+    requestsPerSecond: config.FLOTILLA_HTTP_REQUESTS_PER_SECOND_PER_ADDRESS,
+  });
 
 const SIGNAL_SERVICES = Symbol('signal services');
 
@@ -92,7 +101,6 @@ class GatewayHooks implements OnApplicationBootstrap, OnApplicationShutdown {
 function compose({ config, backplane, log }: SignalingGatewayOptions): {
   gateway: Gateway;
   services: SignalServices;
-  connectionLimits: ConnectionLimits;
 } {
   const { store, bus, events } = backplane;
   const gatewayId = newId('gateway');
@@ -132,7 +140,6 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): {
     perAddress: config.FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS,
     perAddressPerSecond: config.FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS,
     messagesPerAddressPerSecond: config.FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS,
-    requestsPerAddressPerSecond: config.FLOTILLA_HTTP_REQUESTS_PER_SECOND_PER_ADDRESS,
   });
   const handshake = new Handshake(
     new UpgradeAuthenticator(verifier),
@@ -194,7 +201,7 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): {
     drain: (handshakes) => gateway.drain(handshakes),
     log,
   };
-  return { gateway, services, connectionLimits };
+  return { gateway, services };
 }
 
 /** Puts the WebSocket endpoint on the application's HTTP server. Call it before the application listens. */
@@ -202,12 +209,24 @@ export function useSignaling(app: INestApplication): void {
   app.useWebSocketAdapter(new SignalAdapter(app, app.get<SignalServices>(SIGNAL_SERVICES, { strict: false })));
 }
 
-/** Limits what reaches the application's HTTP server before a session is admitted. Call it before the application listens. */
-export function protectServer(app: INestApplication, options: FirstBytesOptions, log: Logger): void {
-  const [edge, limits] = [app.get(Edge, { strict: false }), app.get(ConnectionLimits, { strict: false })];
-  const server = app.getHttpServer() as Server;
-  server.headersTimeout = headersTimeoutMs;
-  server.requestTimeout = requestTimeoutMs;
-  acceptConnections(server, options, { trusts: edge.trusts, limits, log });
-  app.use(limitRequests(edge, limits));
+/**
+ * Limits what reaches the application's HTTP server before a session is admitted. Call it before the application listens.
+ *
+ * @param authenticate of `protectServer`, where the server has routes with credentials of their own
+ */
+export function protectSignaling(
+  app: INestApplication,
+  options: FirstBytesOptions,
+  log: Logger,
+  authenticate?: RequestLimitOptions['authenticate'],
+): void {
+  const { trusts, clientOf } = app.get(Edge, { strict: false });
+  protectServer(app, {
+    trusts,
+    limits: app.get(ServerLimits, { strict: false }),
+    log,
+    readFirst: firstBytesOf(app.getHttpServer() as Server, options, trusts),
+    addressOf: (request) => clientOf(request).address,
+    authenticate,
+  });
 }

@@ -11,10 +11,9 @@ import { setImmediate } from 'node:timers/promises';
 import { signalPath } from '@flotilla/contracts';
 import { httpAnswer, openingHandshake, RawClient, waitFor } from '@flotilla/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { ServerCertificate } from '@flotilla/runtime';
-import { acceptConnections } from '../src/edge/first-bytes.ts';
+import { acceptConnections, ServerCertificate, ServerLimits } from '@flotilla/runtime';
+import { firstBytesOf } from '../src/edge/first-bytes.ts';
 import { Edge } from '../src/edge/edge.ts';
-import { limitsPerAddress } from './limits-per-address.ts';
 import { binaryHeader, lineHeader, signature, tlsVector } from './proxy-headers.ts';
 import {
   connections,
@@ -179,13 +178,14 @@ describe.each(['HTTP', 'HTTPS'])('PROXY headers before %s', (kind) => {
   let port: number;
   const ca = kind === 'HTTPS' ? files.pem : undefined;
   const { clientOf, trusts } = new Edge({ trustedProxies: ['127.0.0.1'], allowPlain: false });
-  const limits = limitsPerAddress(100);
+  const limits = new ServerLimits({ sockets: 200, socketsPerSecond: 200, requestsPerSecond: 100 });
 
   beforeAll(async () => {
     const { serverOptions } = await ServerCertificate.load('signaling', files, log);
     server = (ca ? createTlsServer(serverOptions) : createServer()) as Server;
     server.on('request', (request, response) => response.end(JSON.stringify(clientOf(request))));
-    acceptConnections(server, { proxyProtocol: true, tls: ca !== undefined }, { trusts, limits, log });
+    const readFirst = firstBytesOf(server, { proxyProtocol: true, tls: ca !== undefined }, trusts);
+    acceptConnections(server, { trusts, limits, log, readFirst });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     ({ port } = server.address() as AddressInfo);
   });

@@ -12,7 +12,7 @@ import { type Backplane, memoryBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import { WebSocket } from 'ws';
 import { gatewayConfig } from '../src/config.ts';
-import { protectServer, SignalingGatewayModule, useSignaling } from '../src/signaling-gateway.module.ts';
+import { protectSignaling, SignalingGatewayModule, useSignaling } from '../src/signaling-gateway.module.ts';
 import { type CertificateFiles, ServerCertificate } from '@flotilla/runtime';
 
 const secret = 'a-secret-for-tests-of-32-characters';
@@ -48,7 +48,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Runnin
   });
   useSignaling(app);
   const server = app.getHttpServer() as Server;
-  protectServer(app, { proxyProtocol: config.FLOTILLA_PROXY_PROTOCOL, tls: certificate !== undefined }, log);
+  protectSignaling(app, { proxyProtocol: config.FLOTILLA_PROXY_PROTOCOL, tls: certificate !== undefined }, log);
   const stopReloading = certificate?.reloadOnChange(server, reloadMs);
   await app.listen(0, host);
   const { port } = server.address() as AddressInfo;

@@ -22,7 +22,7 @@ import { checkMediaAddresses, nodeConfig, SfuWorkerModule } from '@flotilla/sfu-
 import {
   checkTurn,
   edgeConfig,
-  protectServer,
+  protectSignaling,
   SignalingGatewayModule,
   useSignaling,
 } from '@flotilla/signaling-gateway';
@@ -142,7 +142,7 @@ await runService({
     onStop('application', () => closeServing(app));
     app.disable('x-powered-by');
     if (isOpen) app.use(localRequestsOnly(hosts));
-    else protectServer(app, { proxyProtocol: false, tls: false }, log);
+    else protectSignaling(app, { proxyProtocol: false, tls: false }, log, access.authenticate);
     useSignaling(app);
     useConsole(app);
     const whip = new WhipEndpoint({

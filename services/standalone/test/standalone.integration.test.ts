@@ -148,7 +148,12 @@ describe('standalone', () => {
     expect(open.lines.join('\n')).toContain('FLOTILLA_API_KEYS is required: to listen at 0.0.0.0');
     // With a key, on loopback as well: this machine's own outside address is none of the test's.
     const { key, entry } = newApiKey('reader', ['read']);
-    const child = start({ ...settings, FLOTILLA_HOST: '127.0.0.1', FLOTILLA_API_KEYS: entry });
+    const child = start({
+      ...settings,
+      FLOTILLA_HOST: '127.0.0.1',
+      FLOTILLA_API_KEYS: entry,
+      FLOTILLA_HTTP_REQUESTS_PER_SECOND_PER_ADDRESS: '1',
+    });
     await child.line(/Flotilla is ready/);
     const url = `http://127.0.0.1:${port}`;
     expect(await httpAnswer(`${url}/v1/topology`)).toMatchObject({ status: 401 });
@@ -156,6 +161,11 @@ describe('standalone', () => {
       httpAnswer(`${url}/v1/topology`, { headers: { authorization: `Bearer ${sent}` } });
     expect(await withKey('another')).toMatchObject({ status: 403 });
     expect(await withKey(key)).toMatchObject({ status: 200 });
+    const statuses = async (sent: string) =>
+      new Set((await Promise.all(Array.from({ length: 60 }, () => withKey(sent)))).map(({ status }) => status));
+    // Above the rate of its address, a key that is unknown; one that is known has a rate of its own.
+    expect(await statuses('another')).toContain(429);
+    expect(await statuses(key)).toEqual(new Set([200]));
     await child.stop('SIGTERM');
   });
 

@@ -22,15 +22,18 @@ export interface EdgeFleet {
   readonly gatewayUrl: string;
 }
 
-/** Starts a media edge beside a fleet. */
-export async function startEdge({ api, gatewayUrl }: EdgeFleet): Promise<TestEdge> {
+/** Starts a media edge beside a fleet. By default its REST API asks for no key. */
+export async function startEdge(
+  { api, gatewayUrl }: EdgeFleet,
+  keys: Readonly<Record<string, string>> = { FLOTILLA_API_OPEN: 'true' },
+): Promise<TestEdge> {
   const [port, base] = [await freePort(), await freePort()];
   const recordings = mkdtempSync(join(tmpdir(), 'flotilla-recordings-'));
   const main = fileURLToPath(new URL('./main.js', import.meta.resolve('@flotilla/media-edge')));
   const child = new Child('media-edge', process.execPath, [main], {
     env: {
       PATH: process.env['PATH'],
-      FLOTILLA_API_OPEN: 'true',
+      ...keys,
       ...(api.apiKey !== undefined && { FLOTILLA_API_KEY: api.apiKey }),
       FLOTILLA_EDGE_HOST: '127.0.0.1',
       FLOTILLA_EDGE_PORT: String(port),

@@ -1,85 +1,74 @@
-import { type ApiKey, knownApiKey } from '@flotilla/auth';
+import type { IncomingMessage } from 'node:http';
+import { type ApiKey, ApiKeyCheck, type AuditedWrite, auditWrite } from '@flotilla/auth';
 import { type ApiScope, FlotillaError } from '@flotilla/contracts';
-import { bearerTokenOf, TokenBucket } from '@flotilla/runtime';
-import { type CanActivate, type ExecutionContext, Inject, Injectable, SetMetadata } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
-import type { Request, Response } from 'express';
+import type { Logger } from '@flotilla/runtime';
 
-/** Bursts of an API key, in seconds of its rate. */
-const burstSeconds = 3;
+/** Paths of the REST API, as Express matches them. All of them need an API key. */
+const restPath = /^\/v1\/rooms\/[^/?]+\/(?:ingests|recordings)(?:\/[^/?]+)?\/?(?:\?|$)/i;
 
-/** The scope that an API key needs for a route. */
-export const Scope = (scope: ApiScope): ReturnType<typeof SetMetadata> => SetMetadata('scope', scope);
-
-/** Checks API keys: known, with the scope of the route, for the whole fleet, within their rate. */
+/** Checks API keys: known, with the scope of the route, for the whole fleet, within their rate. Writes the audit log of what they change. */
 export class ApiKeys {
-  readonly #buckets = new Map<string, TokenBucket>();
+  readonly #keys: ApiKeyCheck | undefined;
 
   /**
-   * @param keys the keys of now; undefined: every request is served
+   * @param keys the keys of now; undefined: every request is served, and none is audited
    * @param perSecond requests of one key per second
    */
   constructor(
-    private readonly keys: (() => readonly ApiKey[]) | undefined,
-    private readonly perSecond: number,
-  ) {}
-
-  /** The name of the key; undefined when none is needed. Throws UNAUTHENTICATED, FORBIDDEN, RATE_LIMITED. */
-  check(authorization: string | undefined, scope: ApiScope): string | undefined {
-    return this.#check(authorization, scope, true);
+    keys: (() => readonly ApiKey[]) | undefined,
+    perSecond: number,
+    private readonly log: Pick<Logger, 'info'>,
+  ) {
+    this.#keys = keys && new ApiKeyCheck(keys, perSecond);
   }
 
-  /** Throws as `check` does when the key has been removed or changed since; it counts as no request. */
-  checkAgain(authorization: string | undefined, scope: ApiScope): void {
-    this.#check(authorization, scope, false);
+  /** For `protectServer`: whether a request has a known API key. Throws UNAUTHENTICATED and FORBIDDEN for one that needs it. */
+  readonly authenticate = ({ url = '', headers }: IncomingMessage): boolean => {
+    if (!this.#keys || !restPath.test(url)) return false;
+    this.#keys.identify(headers.authorization);
+    return true;
+  };
+
+  /** The known key in an `Authorization` field, if there is one. */
+  find(authorization: string | undefined): ApiKey | undefined {
+    return this.#keys?.find(authorization);
   }
 
-  #check(authorization: string | undefined, scope: ApiScope, isRequest: boolean): string | undefined {
-    if (!this.keys) return undefined;
-    const sent = bearerTokenOf(authorization);
-    if (sent === undefined)
-      throw new FlotillaError('UNAUTHENTICATED', 'send an API key: `Authorization: Bearer <key>`');
-    const key = knownApiKey(sent, this.keys());
-    if (!key) throw new FlotillaError('FORBIDDEN', 'unknown API key; its hash must be in FLOTILLA_API_KEYS');
-    if (isRequest && !this.#bucketOf(key).take())
-      throw new FlotillaError('RATE_LIMITED', 'too many requests with this API key');
-    if (!key.scopes.includes(scope))
-      throw new FlotillaError('FORBIDDEN', `the API key ${key.name} has no scope ${scope}`);
-    // The edge's own key is for all rooms, and a tenant may only reach its own.
-    if (key.tenant !== undefined)
-      throw new FlotillaError(
-        'FORBIDDEN',
-        `the API key ${key.name} is for one tenant; the media edge takes keys of the fleet`,
-      );
-    return key.name;
+  /** The key in an `Authorization` field; undefined when none is needed. Throws UNAUTHENTICATED, FORBIDDEN. */
+  identify(authorization: string | undefined): ApiKey | undefined {
+    return this.#keys?.identify(authorization);
   }
 
-  #bucketOf({ name }: ApiKey): TokenBucket {
-    let bucket = this.#buckets.get(name);
-    if (!bucket) {
-      // Keys that were replaced since are forgotten here, so that the map does not grow with them.
-      for (const each of this.#buckets.keys())
-        if (!this.keys?.().some((key) => key.name === each)) this.#buckets.delete(each);
-      bucket = new TokenBucket(this.perSecond, this.perSecond * burstSeconds);
-      this.#buckets.set(name, bucket);
+  /** Counts a request of a key for what needs the scope. Throws RATE_LIMITED, FORBIDDEN. */
+  admit(key: ApiKey | undefined, scope: ApiScope): void {
+    if (!key) return;
+    this.#keys?.take(key);
+    requireScope(key, scope);
+  }
+
+  /** Whether a key is known and sufficient now. It counts as no request. */
+  accepts(authorization: string | undefined, scope: ApiScope): boolean {
+    try {
+      const key = this.identify(authorization);
+      if (key) requireScope(key, scope);
+      return true;
+    } catch {
+      return false;
     }
-    return bucket;
+  }
+
+  /** Logs what a key changed, or could not change. */
+  audit(key: ApiKey, write: AuditedWrite): void {
+    auditWrite(this.log, key, write);
   }
 }
 
-/** Admits requests with a sufficient API key. */
-@Injectable()
-export class ApiKeyGuard implements CanActivate {
-  constructor(
-    @Inject(ApiKeys) private readonly keys: ApiKeys,
-    @Inject(Reflector) private readonly reflector: Reflector,
-  ) {}
-
-  canActivate(context: ExecutionContext): boolean {
-    const scope = this.reflector.get<ApiScope>('scope', context.getHandler());
-    const http = context.switchToHttp();
-    const { headers } = http.getRequest<Request>();
-    http.getResponse<Response>().locals['apiKey'] = this.keys.check(headers.authorization, scope);
-    return true;
-  }
+function requireScope({ name, scopes, tenant }: ApiKey, scope: ApiScope): void {
+  if (!scopes.includes(scope)) throw new FlotillaError('FORBIDDEN', `the API key ${name} has no scope ${scope}`);
+  // The edge's own key is for all rooms, and a tenant may only reach its own.
+  if (tenant !== undefined)
+    throw new FlotillaError(
+      'FORBIDDEN',
+      `the API key ${name} is for one tenant; the media edge takes keys of the fleet`,
+    );
 }

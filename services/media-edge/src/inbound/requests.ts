@@ -1,6 +1,5 @@
 import { FlotillaError, RoomRef } from '@flotilla/contracts';
-import type { Logger } from '@flotilla/runtime';
-import type { Request, Response } from 'express';
+import type { Request } from 'express';
 
 export const LOG = Symbol('log of the REST API');
 
@@ -16,9 +15,4 @@ export function requireJson(request: Request): void {
   // `is` takes a length of 0, which fetch sends without a body, for a body.
   const isEmpty = request.headers['content-length'] === '0';
   if (!isEmpty && request.is('application/json') === false) throw new FlotillaError('UNSUPPORTED_MEDIA_TYPE');
-}
-
-/** Logs a change, with the name of the API key that made it. */
-export function audit(log: Logger, { locals }: Response, change: Readonly<Record<string, string>>): void {
-  log.info({ audit: true, key: locals['apiKey'] as string | undefined, ...change }, 'REST write');
 }

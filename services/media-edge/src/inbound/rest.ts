@@ -14,14 +14,12 @@ import {
   Param,
   Post,
   Req,
-  Res,
-  UseGuards,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { type IngestView, Ingests } from '../ingests.ts';
 import { IngestRequest } from '../ingest-request.ts';
-import { ApiKeyGuard, Scope } from './api-keys.ts';
-import { audit, LOG, requireJson, roomOf } from './requests.ts';
+import { NeedsApiKey, Reads, Writes } from './access.ts';
+import { LOG, requireJson, roomOf } from './requests.ts';
 
 /** Answers every failure with `{error: {code, message}}` and the status of its code. */
 @Catch()
@@ -49,50 +47,35 @@ function fromHttp(error: unknown): FlotillaError | undefined {
 
 /** The ingests in the REST API, docs/media-edge.md. */
 @Controller('/v1/rooms/:room/ingests')
-@UseGuards(ApiKeyGuard)
+@NeedsApiKey()
 export class IngestController {
-  constructor(
-    @Inject(Ingests) private readonly ingests: Ingests,
-    @Inject(LOG) private readonly log: Logger,
-  ) {}
+  constructor(@Inject(Ingests) private readonly ingests: Ingests) {}
 
   @Post()
-  @Scope('rooms')
-  async create(
-    @Param('room') room: string,
-    @Body() body: unknown,
-    @Req() request: Request,
-    @Res({ passthrough: true }) response: Response,
-  ): Promise<IngestView> {
+  @Writes('createIngest', 'ingest')
+  create(@Param('room') room: string, @Body() body: unknown, @Req() request: Request): Promise<IngestView> {
     requireJson(request);
     const parsed = IngestRequest.safeParse(body ?? {});
     if (!parsed.success) throw new FlotillaError('BAD_PAYLOAD', firstIssue(parsed.error));
-    const ingest = await this.ingests.create(roomOf(room), parsed.data);
-    audit(this.log, response, { action: 'createIngest', ingest: ingest.id });
-    return ingest;
+    return this.ingests.create(roomOf(room), parsed.data);
   }
 
   @Get()
-  @Scope('read')
+  @Reads()
   list(@Param('room') room: string): { ingests: IngestView[] } {
     return { ingests: this.ingests.list(roomOf(room)) };
   }
 
   @Get(':ingest')
-  @Scope('read')
+  @Reads()
   get(@Param('room') room: string, @Param('ingest') id: string): IngestView {
     return this.ingests.get(roomOf(room), id);
   }
 
   @Delete(':ingest')
-  @Scope('rooms')
+  @Writes('deleteIngest')
   @HttpCode(204)
-  delete(
-    @Param('room') room: string,
-    @Param('ingest') id: string,
-    @Res({ passthrough: true }) response: Response,
-  ): void {
+  delete(@Param('room') room: string, @Param('ingest') id: string): void {
     this.ingests.delete(roomOf(room), id);
-    audit(this.log, response, { action: 'deleteIngest', ingest: id });
   }
 }

@@ -1,6 +1,7 @@
-import { type ApiKey, knownApiKey } from '@flotilla/auth';
+import type { IncomingMessage } from 'node:http';
+import { type ApiKey, ApiKeyCheck, auditWrite } from '@flotilla/auth';
 import { type ApiScope, FlotillaError, type RestRoute, restRoutes } from '@flotilla/contracts';
-import { bearerTokenOf, type Logger, TokenBucket } from '@flotilla/runtime';
+import type { Logger } from '@flotilla/runtime';
 import {
   type CallHandler,
   type CanActivate,
@@ -15,9 +16,6 @@ import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import { type Observable, tap } from 'rxjs';
 
-/** Bursts of an API key, in seconds of its rate. */
-const burstSeconds = 3;
-
 export const Public = SetMetadata('public', true);
 
 const expressPath = (path: string): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
@@ -29,6 +27,19 @@ for (const [name, { path, method }] of Object.entries(restRoutes)) {
   routesByPath.set(expressPath(path), methods.set(method.toUpperCase(), name as RestRoute));
 }
 
+/** The routes of the table as patterns of a path, as Express matches them: in any case, with a slash at the end or without. */
+const routePatterns = Object.values(restRoutes).map(({ path, method }) => ({
+  method: method.toUpperCase(),
+  pattern: new RegExp(`^${path.replaceAll('.', String.raw`\.`).replaceAll(/\{\w+\}/g, '[^/]+')}/?$`, 'i'),
+}));
+
+/** Whether a request is for a route of the table, before Express has matched it. All of these need an API key. */
+function isForRoute({ url = '', method }: IncomingMessage): boolean {
+  const path = url.split('?', 1)[0]!;
+  const served = method === 'HEAD' ? 'GET' : method;
+  return routePatterns.some((route) => route.method === served && route.pattern.test(path));
+}
+
 /** The methods of each path of the table. */
 export const methodsByPath: ReadonlyMap<string, readonly string[]> = new Map([
   ...[...routesByPath].map(([path, methods]) => [path, [...methods.keys()]] as const),
@@ -37,29 +48,34 @@ export const methodsByPath: ReadonlyMap<string, readonly string[]> = new Map([
 
 /** Checks API keys: known, with the scope of the route, within their rate. Writes the audit log of what they change. */
 export class ApiAccess {
-  readonly #buckets = new Map<string, TokenBucket>();
+  readonly #keys: ApiKeyCheck | undefined;
 
   /**
    * @param keys the keys of now; undefined: every request is served, and none is audited
    * @param perSecond requests of one key per second
    */
   constructor(
-    private readonly keys: (() => readonly ApiKey[]) | undefined,
-    private readonly perSecond: number,
+    keys: (() => readonly ApiKey[]) | undefined,
+    perSecond: number,
     private readonly log: Pick<Logger, 'info'>,
-  ) {}
+  ) {
+    this.#keys = keys && new ApiKeyCheck(keys, perSecond);
+  }
+
+  /** For `protectServer`: whether a request has a known API key. Throws UNAUTHENTICATED and FORBIDDEN for one that needs it. */
+  readonly authenticate = (request: IncomingMessage): boolean => {
+    if (!this.#keys || !isForRoute(request)) return false;
+    this.#keys.identify(request.headers.authorization);
+    return true;
+  };
 
   /** The key of a request; undefined when none is needed. Throws UNAUTHENTICATED, FORBIDDEN, RATE_LIMITED. */
   check(request: Request): ApiKey | undefined {
-    if (!this.keys) return undefined;
-    const sent = bearerTokenOf(request.headers.authorization);
-    if (sent === undefined)
-      throw new FlotillaError('UNAUTHENTICATED', 'send an API key: `Authorization: Bearer <key>`');
-    const key = knownApiKey(sent, this.keys());
-    if (!key) throw new FlotillaError('FORBIDDEN', 'unknown API key; its hash must be in FLOTILLA_API_KEYS');
+    if (!this.#keys) return undefined;
+    const key = this.#keys.identify(request.headers.authorization);
     const route = routeOf(request);
     try {
-      if (!this.#bucket(key).take()) throw new FlotillaError('RATE_LIMITED', 'too many requests with this API key');
+      this.#keys.take(key);
       if (route === undefined) throw new FlotillaError('NOT_FOUND');
       requireScopes(key, restRoutes[route].scope);
       if (key.tenant !== undefined && 'wholeFleet' in restRoutes[route])
@@ -78,31 +94,13 @@ export class ApiAccess {
   audit(request: Request, key: ApiKey, outcome: string): void {
     if (request.method === 'GET' || request.method === 'HEAD') return;
     const route = routeOf(request);
-    this.log.info(
-      {
-        audit: true,
-        key: key.name,
-        ...(key.tenant !== undefined && { tenant: key.tenant }),
-        action: route,
-        target: request.params,
-        // Only a request that was carried out has been parsed by its schemas, which bound it.
-        ...(outcome === 'ok' && route !== undefined && { parameters: parametersOf(request, restRoutes[route]) }),
-        outcome,
-      },
-      'REST write',
-    );
-  }
-
-  #bucket({ name }: ApiKey): TokenBucket {
-    let bucket = this.#buckets.get(name);
-    if (!bucket) {
-      // Keys that were replaced since are forgotten here, so that the map does not grow with them.
-      for (const each of this.#buckets.keys())
-        if (!this.keys?.().some((key) => key.name === each)) this.#buckets.delete(each);
-      bucket = new TokenBucket(this.perSecond, this.perSecond * burstSeconds);
-      this.#buckets.set(name, bucket);
-    }
-    return bucket;
+    auditWrite(this.log, key, {
+      action: route,
+      target: request.params,
+      // Only a request that was carried out has been parsed by its schemas, which bound it.
+      ...(outcome === 'ok' && route !== undefined && { parameters: parametersOf(request, restRoutes[route]) }),
+      outcome,
+    });
   }
 }
 

@@ -1,16 +1,8 @@
 import type { Server, Socket } from 'node:net';
-import { counter, type Logger } from '@flotilla/runtime';
-import type { ConnectionLimits } from '../limits/connection-limits.ts';
-import { canonical, type RelayedConnection, type Trust } from '@flotilla/runtime';
+import { type AcceptOptions, ConnectionRefused, type RelayedConnection, type Trust } from '@flotilla/runtime';
 import { parseProxyHeader, ProxyHeaderError } from './proxy-header.ts';
 import { refuse } from './refuse.ts';
 import { tlsRequired } from './upgrade-check.ts';
-
-const refused = counter({
-  name: 'signaling_connections_refused_total',
-  help: 'Connections closed before TLS or HTTP because of their number or their first bytes, by reason.',
-  labelNames: ['reason'],
-});
 
 /** Time limit of the PROXY header, and of the first byte after it if TLS is served, ms. */
 const headerTimeoutMs = 5000;
@@ -22,34 +14,17 @@ export interface FirstBytesOptions {
   readonly tls: boolean;
 }
 
-/** A refused connection, with its label in the metric. */
-class ConnectionRefused extends Error {
-  override readonly name = 'ConnectionRefused';
-
-  constructor(
-    readonly reason: 'limited' | 'untrusted' | 'malformed' | 'timeout' | 'ended',
-    message: string,
-  ) {
-    super(message);
-  }
-}
-
 const relayedConnections = new WeakMap<Socket, RelayedConnection>();
 
 /** The connection that a trusted proxy described for a request's socket. */
 export const relayedOver = (socket: Socket): RelayedConnection | undefined => relayedConnections.get(socket);
 
-/**
- * Counts each connection, and reads its first bytes, before the HTTP or HTTPS server does. It wraps the server's own `connection`
- * listeners, so that listening, timeouts and closing stay with the server. Call it before the server listens.
- */
-export function acceptConnections(
+/** Returns the function that reads the first bytes of a server's connections, for `protectServer`. */
+export function firstBytesOf(
   server: Server,
-  options: FirstBytesOptions,
-  { trusts, limits, log }: { readonly trusts: Trust; readonly limits: ConnectionLimits; readonly log: Logger },
-): void {
-  const listeners = server.listeners('connection') as ((socket: Socket) => void)[];
-  const handOver = (socket: Socket): void => listeners.forEach((listener) => listener.call(server, socket));
+  { proxyProtocol, tls }: FirstBytesOptions,
+  trusts: Trust,
+): NonNullable<AcceptOptions['readFirst']> {
   // The server wraps its socket without exposing it: addresses and ports identify the pair.
   const awaitingTls = new Map<string, RelayedConnection>();
   server.prependListener('secureConnection', (secured: Socket) => {
@@ -57,50 +32,22 @@ export function acceptConnections(
     if (relayed) relayedConnections.set(secured, relayed);
   });
 
-  /** Behind a proxy that sends no PROXY header, the client is known from each request only. */
-  const count = (socket: Socket, address: string): void => {
-    if (trusts(address)) return;
-    const release = limits.accept(address);
-    if (!release) throw new ConnectionRefused('limited', 'too many connections from this address');
-    socket.once('close', release);
-  };
-
-  const receive = async (socket: Socket): Promise<void> => {
-    const peer = socket.remoteAddress ?? '';
-    count(socket, canonical(peer));
-    if (options.proxyProtocol) {
-      if (!trusts(peer)) throw new ConnectionRefused('untrusted', 'only trusted proxies may connect');
+  return async (socket, count) => {
+    if (proxyProtocol) {
+      if (!trusts(socket.remoteAddress ?? ''))
+        throw new ConnectionRefused('untrusted', 'only trusted proxies may connect');
       const { relayed } = await readStart(socket, headerTimeoutMs, parseProxyHeader);
       relayedConnections.set(socket, relayed);
-      if (relayed.address !== undefined) count(socket, canonical(relayed.address));
-      if (options.tls) {
+      if (relayed.address !== undefined) count(relayed.address);
+      if (tls) {
         const endpoints = endpointsOf(socket);
         awaitingTls.set(endpoints, relayed);
         socket.once('close', () => awaitingTls.delete(endpoints));
       }
     }
-    if (options.tls && isMethod(await readStart(socket, headerTimeoutMs, peekByte))) {
-      refused.inc({ reason: 'plain' });
-      refuse(socket, tlsRequired());
-    } else {
-      handOver(socket);
-    }
+    if (tls && isMethod(await readStart(socket, headerTimeoutMs, peekByte)))
+      throw new ConnectionRefused('plain', 'plain HTTP on a port that serves TLS', () => refuse(socket, tlsRequired()));
   };
-
-  server.removeAllListeners('connection');
-  server.on('connection', (socket: Socket) => {
-    const onError = (error: Error): void => log.debug({ err: error }, 'socket error before the first request');
-    socket.on('error', onError);
-    receive(socket).then(
-      () => socket.off('error', onError),
-      (error: unknown) => {
-        const reason = error instanceof ConnectionRefused ? error.reason : 'malformed';
-        refused.inc({ reason });
-        log.debug({ err: error, reason, peer: socket.remoteAddress }, 'connection refused');
-        socket.destroy();
-      },
-    );
-  });
 }
 
 const endpointsOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string =>

@@ -56,13 +56,13 @@ export const limitsTable: readonly Limit[] = [
     of: 'Sockets from one address with or without a session, and new ones per second: twice as many as connections',
     value: 'FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS',
     answer: 'the connection is closed without an answer, before TLS',
-    metric: 'signaling_connections_refused_total{reason="limited"}',
+    metric: 'http_connections_refused_total{reason="limited"}',
   },
   {
     of: 'Plain HTTP requests from one address, per second (bursts of ten times as many)',
     value: 'FLOTILLA_HTTP_REQUESTS_PER_SECOND_PER_ADDRESS',
     answer: 'HTTP 429 `RATE_LIMITED` with `Retry-After`',
-    metric: 'signaling_rejected_total{what="http",reason="RATE_LIMITED"}',
+    metric: 'http_requests_refused_total{reason="RATE_LIMITED"}',
   },
   {
     of: 'Time to the header fields of an HTTP request, and to all of it',
