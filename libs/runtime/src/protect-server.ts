@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import { type AcceptOptions, acceptConnections } from './accept-connections.ts';
-import { clientAddress, trustOf } from './client-connection.ts';
+import { clientAddress, type Trust, trustOf } from './client-connection.ts';
 import { limitRequests, type RequestLimitOptions } from './limit-requests.ts';
 import type { Logger } from './log.ts';
 import { ServerLimits, type ServerLimitsConfig } from './server-limits.ts';
@@ -8,6 +8,11 @@ import { ServerLimits, type ServerLimitsConfig } from './server-limits.ts';
 /** How long an HTTP request may take to arrive: its header fields, and all of it, ms. */
 const headersTimeoutMs = 10_000;
 const requestTimeoutMs = 30_000;
+/**
+ * How long a trusted proxy may keep a connection without a request, ms. Longer than proxies keep theirs (nginx and load balancers of clouds:
+ * 60 s): a request that is sent while this end closes is lost, and is not repeated if it writes.
+ */
+const proxyKeepAliveMs = 75_000;
 
 /** A Nest application that serves HTTP with Express. */
 interface Application {
@@ -23,8 +28,17 @@ export function protectServer(app: Application, options: AcceptOptions & Request
   const server = app.getHttpServer() as Server;
   server.headersTimeout = headersTimeoutMs;
   server.requestTimeout = requestTimeoutMs;
+  keepConnectionsOf(server, options.trusts);
   acceptConnections(server, options);
   app.use(limitRequests(options));
+}
+
+/** Keeps the idle connections of trusted proxies. Those of others end after Node's default of 5 s. */
+function keepConnectionsOf(server: Server, trusts: Trust): void {
+  server.prependListener('request', ({ socket }, response) => {
+    // After Node's own listener, which sets the default. It removes the timeout with the next request.
+    if (trusts(socket.remoteAddress ?? '')) response.once('finish', () => socket.setTimeout(proxyKeepAliveMs));
+  });
 }
 
 /** Options of `protectServer` for a server that connections reach directly or behind proxies that send `X-Forwarded-For`. */
