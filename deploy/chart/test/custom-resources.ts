@@ -5,7 +5,7 @@ import { join } from 'node:path';
 /** Go modules that contain the custom resources of objects that the chart and the overlays make, and where. */
 const modules: readonly [module: string, directory: string][] = [
   ['github.com/cert-manager/cert-manager@v1.16.5', 'deploy/crds'],
-  ['github.com/external-secrets/external-secrets@v0.10.7', 'config/crds/bases'],
+  ['github.com/external-secrets/external-secrets@v0.17.0', 'config/crds/bases'],
   ['github.com/prometheus-operator/prometheus-operator@v0.72.0', 'example/prometheus-operator-crd'],
   ['sigs.k8s.io/gateway-api@v1.3.0', 'config/crd/standard'],
   ['istio.io/api@v1.24.2', 'kubernetes'],
