@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { changelog } from './release/changelog.mjs';
 import { writeReference } from './release/reference.mjs';
 import { packSdk, sdkPackage } from './release/sdk-package.mjs';
+import { wrongVersions } from './release/versions.mjs';
 import { ensureHelm, helmPath } from './setup/helm.mjs';
 import { buildah, buildImage, imageArchive, imageName } from './setup/image.mjs';
 import { prepare } from './setup/prepare.mjs';
@@ -37,6 +38,8 @@ await runMain(async () => {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const tag = `v${version}`;
   console.log(bold(`Release ${version}${dryRun ? ', dry run' : ''}`));
+  const wrong = await wrongVersions();
+  if (wrong.length > 0) throw new SetupError(`Not everything names ${version}:\n${wrong.join('\n')}`);
   if (!dryRun) await assertReleasable(tag);
   const system = only.has('image') ? /** @type {const} */ (['buildah', 'mmdebstrap']) : [];
   await prepare({ system: [...system] });
@@ -101,7 +104,7 @@ async function assertReleasable(tag) {
   if (changes) throw new SetupError(`There are changes that are not committed:\n${changes}`);
   if ((await run('git', ['tag', '--list', tag])).output.trim())
     throw new SetupError(
-      `${tag} exists. Raise the version in package.json, in those of the workspaces and in Chart.yaml.`,
+      `${tag} exists. Raise the version in package.json, and where \`npm run lint\` then finds another.`,
     );
 }
 

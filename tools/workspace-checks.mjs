@@ -4,6 +4,7 @@ import { commitProblems } from './commits.mjs';
 import { brokenLinks } from './document-links.mjs';
 import { staleDocuments } from './generate.mjs';
 import { wrongQuotes } from './quoted-constants.mjs';
+import { wrongVersions } from './release/versions.mjs';
 import { childEnv } from './setup/dependencies.mjs';
 import { root, run } from './setup/steps.mjs';
 import { testsThatDoNotRun } from './tests-run.mjs';
@@ -43,5 +44,6 @@ export const workspaceChecks = [
     name: 'constants that documents quote',
     check: async () => (await wrongQuotes()).join('\n') || undefined,
   },
+  { name: 'versions of the release', check: async () => (await wrongVersions()).join('\n') || undefined },
   { name: 'every test is in a tier that runs', check: async () => testsThatDoNotRun().join('\n') || undefined },
 ];
