@@ -122,6 +122,23 @@ replicas: {{ max 1 $live.spec.replicas }}
 {{- if $tls.secretName }}{{ $tls.secretName }}{{ else if $tls.clusterIssuer }}{{ include "flotilla.fullname" . }}-turn-tls{{ end -}}
 {{- end -}}
 
+{{/* The configuration of coturn, without what its pod adds. */}}
+{{- define "flotilla.turnConfig" -}}
+{{ .Files.Get "files/turnserver.conf" | trim }}
+listening-port=3478
+{{- range .Values.turn.allowedPeers }}
+allowed-peer-ip={{ . }}
+{{- end }}
+{{- if include "flotilla.turnTlsSecret" . }}
+tls-listening-port=5349
+cert=/etc/coturn-tls/tls.crt
+pkey=/etc/coturn-tls/tls.key
+{{- else }}
+no-tls
+no-dtls
+{{- end }}
+{{- end -}}
+
 {{- define "flotilla.ingressTlsSecret" -}}
 {{- $tls := .Values.ingress.tls -}}
 {{- if $tls.secretName }}{{ $tls.secretName }}{{ else if $tls.clusterIssuer }}{{ include "flotilla.fullname" . }}-tls{{ end -}}
@@ -244,6 +261,11 @@ FLOTILLA_REGISTRY_URL: http://{{ $at }}
   value: {{ $value | toString | quote }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* "true" where a switch is on: by the component's settings, else by the chart's value. Arguments: settings, name, value. */}}
+{{- define "flotilla.isOn" -}}
+{{- if has (default .value (get .settings .name) | toString | lower) (list "true" "1" "yes" "on") }}true{{ end -}}
 {{- end -}}
 
 {{- define "flotilla.containerSecurity" -}}
@@ -386,6 +408,13 @@ spec:
       {{- if and (eq .service.type "NodePort") .service.nodePort }}
       nodePort: {{ .service.nodePort }}
       {{- end }}
+{{- end -}}
+
+{{/* A field of the Services that media passes through. */}}
+{{- define "flotilla.publishNotReady" -}}
+# A pod that drains, or whose broker is unavailable, is not ready and still carries calls. kube-proxy drops the UDP connections of
+# an endpoint that is not ready. Clients are sent to ready pods alone, by gateways and not by this Service.
+publishNotReadyAddresses: true
 {{- end -}}
 
 {{/* Arguments: root, component, optional minAvailable instead of one pod at a time. */}}

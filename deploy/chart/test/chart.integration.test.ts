@@ -1,21 +1,42 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { callConfig, configurations, services } from '@flotilla/image';
 import { announcedFor, loadConfig } from '@flotilla/runtime';
-import { describe, expect, test } from 'vitest';
+import { CertificateAuthority } from '@flotilla/testkit';
+import { afterAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
-import { environmentOf, find, lint, podOf, type PodSpec, render, workloads } from './chart.ts';
-import { everything, exposures, names, scaled } from './values.ts';
+import { environmentOf, find, install, lint, podOf, type PodSpec, render, workloads } from './chart.ts';
+import { combinations, everything, exposures, names, scaled, shadow } from './values.ts';
 
 const turn = ['turn.enabled=true', 'turn.host=turn.example', 'turn.allowedPeers={203.0.113.1}'];
 const ingress = ['ingress.enabled=true', 'ingress.host=calls.example', 'gateway.trustedProxies={10.0.0.0/8}'];
 
 describe('the chart', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'flotilla-chart-'));
+  const authority = new CertificateAuthority(directory);
+  const { cert, key } = authority.issue('tls');
+  const mounted: Readonly<Record<string, string>> = { 'ca.crt': authority.caFile, 'tls.crt': cert, 'tls.key': key };
+  /** An environment with certificates that exist in place of those that are mounted. */
+  const withCertificates = (environment: Readonly<Record<string, string>>): Record<string, string> =>
+    Object.fromEntries(
+      Object.entries(environment).map(([name, value]) => {
+        const [, file = ''] = /^\/etc\/flotilla\/(?:[\w-]+-)?tls\/(.+)$/.exec(value) ?? [];
+        return [name, mounted[file] ?? value];
+      }),
+    );
+  afterAll(() => rmSync(directory, { recursive: true }));
+
   test.each(names)('passes lint with exposure %s', (exposure) => {
     expect(lint(...exposures[exposure])).toContain('0 chart(s) failed');
-    expect(lint(...exposures[exposure], ...everything)).toContain('0 chart(s) failed');
+  });
+
+  test.each(combinations)('passes lint with exposure %s and every option %s', (_exposure, _set, values) => {
+    expect(lint(...values)).toContain('0 chart(s) failed');
   });
 
   test.each(names)('gives each service a configuration that it accepts, with exposure %s', (exposure) => {
-    for (const values of [[], [...everything, ...scaled(exposure)]]) {
+    for (const values of [[], ...Object.values(everything).map((set) => [...set, ...scaled(exposure)])]) {
       const found = new Set<string>();
       for (const workload of workloads(render(...exposures[exposure], ...values))) {
         const pod = podOf(workload);
@@ -23,7 +44,7 @@ describe('the chart', () => {
         if (service === undefined || !(service in services)) continue;
         found.add(service);
         const configuration: z.ZodObject = configurations[service as keyof typeof configurations];
-        expect(() => loadConfig(configuration, environmentOf(pod)), service).not.toThrow();
+        expect(() => loadConfig(configuration, withCertificates(environmentOf(pod))), service).not.toThrow();
       }
       // The chart does not deploy the media edge yet.
       const deployed = Object.keys(configurations).filter((service) => service !== 'media-edge');
@@ -31,27 +52,30 @@ describe('the chart', () => {
     }
   });
 
-  test.each(names)('runs pods by Pod Security restricted, but for the host network and ports of %s', (exposure) => {
-    for (const workload of workloads(render(...exposures[exposure], ...everything, ...scaled(exposure)))) {
-      const pod = podOf(workload);
-      const { name } = workload.metadata;
-      const isMedia = /-(sfu|relay)$/.test(name);
-      expect(pod, name).toMatchObject({
-        enableServiceLinks: false,
-        // The autoscaler calls Kubernetes where it scales.
-        automountServiceAccountToken: name === 'flotilla-autoscaler' && exposure !== 'loadBalancer',
-        securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
-      });
-      expect(pod.containers[0].securityContext, name).toEqual({
-        allowPrivilegeEscalation: false,
-        readOnlyRootFilesystem: true,
-        capabilities: { drop: ['ALL'], ...(name.endsWith('-turn') && { add: ['NET_BIND_SERVICE'] }) },
-      });
-      expect(pod.hostNetwork ?? false, name).toBe(isMedia && exposure === 'hostNetwork');
-      const hostPorts = pod.containers[0].ports.some(({ hostPort }) => hostPort !== undefined);
-      expect(hostPorts, name).toBe(isMedia && exposure.startsWith('host'));
-    }
-  });
+  test.each(combinations)(
+    'runs pods by Pod Security restricted, but for the host network and ports of %s, %s',
+    (exposure, _set, values) => {
+      for (const workload of workloads(render(...values))) {
+        const pod = podOf(workload);
+        const { name } = workload.metadata;
+        const isMedia = /-(sfu|relay)$/.test(name);
+        expect(pod, name).toMatchObject({
+          enableServiceLinks: false,
+          // The autoscaler calls Kubernetes where it scales.
+          automountServiceAccountToken: name === 'flotilla-autoscaler' && exposure !== 'loadBalancer',
+          securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+        });
+        expect(pod.containers[0].securityContext, name).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'], ...(name.endsWith('-turn') && { add: ['NET_BIND_SERVICE'] }) },
+        });
+        expect(pod.hostNetwork ?? false, name).toBe(isMedia && exposure === 'hostNetwork');
+        const hostPorts = pod.containers[0].ports.some(({ hostPort }) => hostPort !== undefined);
+        expect(hostPorts, name).toBe(isMedia && exposure.startsWith('host'));
+      }
+    },
+  );
 
   test.each(names)('leads clients to the port that an SFU worker announces, with exposure %s', (exposure) => {
     const objects = render(...exposures[exposure], 'sfu.workers=2');
@@ -101,10 +125,48 @@ describe('the chart', () => {
     }
   });
 
+  test.each(['nodePort', 'loadBalancer'] as const)(
+    'leads media to pods that are not ready, which drain or wait for a broker, with exposure %s',
+    (exposure) => {
+      const media = render(...exposures[exposure]).filter(
+        ({ kind, spec, metadata }) =>
+          kind === 'Service' && spec.type !== undefined && /-(sfu|relay)(-\d)?$/.test(metadata.name),
+      );
+      expect(media).toHaveLength(exposure === 'nodePort' ? 2 : 4);
+      for (const { spec, metadata } of media)
+        expect(spec, metadata.name).toMatchObject({ externalTrafficPolicy: 'Local', publishNotReadyAddresses: true });
+    },
+  );
+
+  test('requests the address of a load balancer by its annotations, or without any by loadBalancerIP', () => {
+    const list = 'sfu.loadBalancer.addresses';
+    const objects = render(
+      ...['sfu.exposure=loadBalancer', `${list}[0]=203.0.113.1`, `${list}[1].address=203.0.113.2`],
+      ...[
+        `${list}[1].annotations.eip=b`,
+        `${list}[1].annotations.scheme=own`,
+        'sfu.loadBalancer.annotations.scheme=common',
+      ],
+    );
+    const services = [0, 1].map((pod) => find(objects, 'Service', `flotilla-sfu-${pod}`));
+    expect(services.map(({ spec, metadata }) => [spec['loadBalancerIP'], metadata.annotations])).toEqual([
+      ['203.0.113.1', { scheme: 'common' }],
+      [undefined, { eip: 'b', scheme: 'own' }],
+    ]);
+    const sfu = find(objects, 'StatefulSet', 'flotilla-sfu');
+    expect(sfu.spec.replicas).toBe(2);
+    expect(environmentOf(podOf(sfu))['FLOTILLA_SFU_ANNOUNCED_ADDRESS']).toBe('203.0.113.1,203.0.113.2');
+  });
+
   test.each([
     ['an unknown value', ['sfu.exposures=hostPort'], /exposures/],
     ['an exposure that does not exist', ['sfu.exposure=ingress'], /sfu\/exposure/],
     ['node ports outside the range of Kubernetes', ['sfu.exposure=nodePort'], /sfu\/portBase/],
+    [
+      'an address of a load balancer that nothing requests',
+      ['sfu.exposure=loadBalancer', 'sfu.loadBalancer.addresses[0].address=203.0.113.1'],
+      /annotations/,
+    ],
     ['load balancers without addresses', ['relay.exposure=loadBalancer'], /relay\/loadBalancer\/addresses/],
     [
       'to scale pods with an address each',
@@ -148,6 +210,29 @@ describe('the chart', () => {
       /gateway\.trustedProxies/,
     ],
     [
+      'PROXY headers that an ingress does not send',
+      [...ingress, 'gateway.proxyProtocol=true'],
+      /gateway\.proxyProtocol: an ingress or HTTPRoute sends no PROXY header/,
+    ],
+    [
+      'PROXY headers that an HTTPRoute does not send',
+      [
+        ...['httpRoute.enabled=true', 'httpRoute.parentRefs[0].name=a', 'gateway.trustedProxies={10.0.0.0/8}'],
+        'gateway.proxyProtocol=true',
+      ],
+      /gateway\.proxyProtocol: an ingress or HTTPRoute sends no PROXY header/,
+    ],
+    [
+      'PROXY headers of nobody who is trusted',
+      ['gateway.proxyProtocol=true'],
+      /gateway\.proxyProtocol: .*Set gateway\.trustedProxies/,
+    ],
+    [
+      'PROXY headers that the call of `helm test` does not send',
+      ['gateway.proxyProtocol=true', 'gateway.trustedProxies={10.0.0.0/8}'],
+      /test\.signalUrl/,
+    ],
+    [
       'a minimum of SFU pods above the maximum',
       ['sfu.autoscaling.enabled=true', 'sfu.autoscaling.minReplicas=11'],
       /sfu\.autoscaling\.minReplicas: 11 is above maxReplicas, which is 10/,
@@ -162,6 +247,16 @@ describe('the chart', () => {
     ['a reversed range of pipe ports', ['sfu.pipePorts=41999-41000'], /sfu\.pipePorts: 41999-41000/],
     ['pipe ports that are those of workers', ['sfu.pipePorts=40001-40100', 'sfu.workers=2'], /40000 to 40001/],
     ['a relay on a port of the workers', ['relay.port=40001', 'sfu.workers=2'], /relay\.port: 40001.*40000 to 40001/],
+    [
+      'an admin port that is one of the workers',
+      ['sfu.adminPort=40001', 'sfu.workers=2'],
+      /sfu\.adminPort: 40001.*40000/,
+    ],
+    [
+      'an admin port of the relay that is its port',
+      ['relay.adminPort=40900'],
+      /relay\.adminPort: 40900 is relay\.port/,
+    ],
     [
       'a relay on a pipe port of the machine',
       ['relay.port=41500', 'relay.exposure=hostNetwork', 'sfu.exposure=hostNetwork'],
@@ -386,6 +481,10 @@ describe('the chart', () => {
         [undefined, '/v1/signal', '/'],
         ['HTTPS', '/v1'],
       ]);
+      expect(ingresses('gateway.tls.secretName=own')).toEqual([
+        [undefined, '/v1', '/'],
+        ['HTTPS', '/v1/signal'],
+      ]);
     });
   });
 
@@ -402,6 +501,18 @@ describe('the chart', () => {
       expect([keyOf('REDIS_URL'), keyOf('AMQP_URL')]).toEqual([`${component}-redis-url`, `${component}-url`]);
     }
   });
+
+  test.each(['gateway', 'registry', 'console'])(
+    'declares the Service of a %s with a certificate as one of TLS',
+    (name) => {
+      const appProtocol = (...values: string[]): unknown => {
+        const [port] = find(render(...values), 'Service', `flotilla-${name}`).spec.ports!;
+        return (port as { appProtocol?: string }).appProtocol;
+      };
+      expect(appProtocol()).toBeUndefined();
+      expect(appProtocol(`${name}.tls.secretName=own`)).toBe('https');
+    },
+  );
 
   test('sends clients the URLs of its TURN server, or of one of your own', () => {
     const urlsOf = (...values: string[]): string | undefined =>
@@ -429,6 +540,12 @@ describe('the chart', () => {
     ]);
   });
 
+  test('replaces the TURN pods when their configuration changes, and not otherwise', () => {
+    const pods = (...values: string[]) => find(render(...turn, ...values), 'Deployment', 'flotilla-turn').spec.template;
+    expect(pods()).toEqual(pods());
+    expect(pods('turn.allowedPeers={203.0.113.2}')).not.toEqual(pods());
+  });
+
   test('makes a call in `helm test` through the URL that clients use', () => {
     const environment = (...values: string[]) => {
       const pod = find(render(...values), 'Pod', 'flotilla-test-call');
@@ -442,6 +559,44 @@ describe('the chart', () => {
     });
     expect(environment(...ingress).FLOTILLA_SIGNAL_URL).toBe('https://calls.example');
     expect(environment('test.signalUrl=wss://other.example').FLOTILLA_SIGNAL_URL).toBe('wss://other.example');
+  });
+
+  test.each([
+    ['no way to serve signaling', [], /Nobody can join yet/],
+    ['an ingress', ingress, /helm test flotilla/],
+    [
+      'plain connections',
+      ['gateway.allowPlain=true'],
+      /helm test flotilla[^]*port-forward service\/flotilla-gateway 8080:8080/,
+    ],
+    [
+      'a certificate of the gateways',
+      ['gateway.tls.secretName=own'],
+      /helm test flotilla[^]*has to name their Service/,
+    ],
+    ["proxies of one's own", ['gateway.trustedProxies={10.0.0.0/8}'], /test\.signalUrl=https:\/\/HOST, then helm test/],
+  ] as const)('says after the installation how to make a call, with %s', (_, values, expected) => {
+    const [, notes] = install(...values).split('\nNOTES:\n');
+    expect(notes).toMatch(expected);
+    expect(notes!.includes('Nobody can join')).toBe(values.length === 0);
+  });
+
+  test('serves pages and signaling through port-forwards with the values of the documented trial', () => {
+    const page = readFileSync(new URL('../../../docs/kubernetes/README.md', import.meta.url), 'utf8');
+    const commands = page.split('```').find((block) => block.includes('gateway.allowPlain=true'))!;
+    const objects = render(...[...commands.matchAll(/--set '?([^\s']+)/g)].map(([, value]) => value!));
+    const [console_, gateway] = ['console', 'gateway'].map((name) =>
+      environmentOf(podOf(find(objects, 'Deployment', `flotilla-${name}`))),
+    );
+    expect(console_).toMatchObject({ FLOTILLA_CONSOLE_OPEN: 'true', FLOTILLA_SIGNAL_URL: 'http://localhost:8080' });
+    expect(gateway).toMatchObject({ FLOTILLA_ALLOW_PLAIN: 'true', FLOTILLA_ALLOWED_ORIGINS: 'http://localhost:8082' });
+    for (const [name, port] of [
+      ['gateway', 8080],
+      ['console', 8082],
+    ] as const) {
+      expect(commands).toContain(`port-forward service/flotilla-${name} ${port}`);
+      expect(find(objects, 'Service', `flotilla-${name}`).spec.ports).toMatchObject([{ port }]);
+    }
   });
 
   test('limits evictions of every component, also of single pods, without blocking a drain', () => {
@@ -573,11 +728,13 @@ describe('the chart', () => {
   });
 
   test('installs the registry alone as a shadow release, in a namespace of the brokers of its own', () => {
-    const shadow = ['shadowOf=fl', 'brokerNamespace=fl-shadow', 'registry.capture.enabled=true'];
     const objects = render(...shadow);
     const names = workloads(objects).map(({ metadata }) => metadata.name);
     expect(names.toSorted()).toEqual(['flotilla-rabbitmq', 'flotilla-redis', 'flotilla-registry']);
     expect(objects.some(({ kind }) => kind === 'Ingress' || kind === 'HTTPRoute')).toBe(false);
+    const of = (kind: string) => objects.filter((each) => each.kind === kind).map(({ metadata }) => metadata.name);
+    expect(of('Certificate')).toEqual(['flotilla-registry']);
+    expect(of('NetworkPolicy').toSorted()).toEqual(names.toSorted());
     const environment = environmentOf(podOf(find(objects, 'Deployment', 'flotilla-registry')));
     expect(loadConfig(configurations.registry, environment)).toMatchObject({
       FLOTILLA_NAMESPACE: 'fl-shadow',

@@ -93,6 +93,10 @@ export function render(...values: readonly string[]): KubernetesObject[] {
   });
 }
 
+/** What Helm prints after an installation of a release called `flotilla`, without a cluster. */
+export const install = (...values: readonly string[]): string =>
+  helm('install', 'flotilla', chartDirectory, '--dry-run=client', ...withValues(values));
+
 export const lint = (...values: readonly string[]): string =>
   helm('lint', '--strict', chartDirectory, ...withValues(values));
 

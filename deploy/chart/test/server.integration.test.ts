@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chartDirectory, find, helm, manifests } from './chart.ts';
 import { definitions, hasGo } from './custom-resources.ts';
 import { build, objectsOf, overlays } from './kustomize.ts';
-import { everything, exposures, names, scaled } from './values.ts';
+import { combinations, shadow } from './values.ts';
 
 describe.runIf(hasKubernetes && hasGo)('the API server, with the custom resources of other projects', () => {
   let plane: ControlPlane;
@@ -26,19 +26,23 @@ describe.runIf(hasKubernetes && hasGo)('the API server, with the custom resource
   }, 240_000);
   afterAll(() => plane?.stop());
 
-  test.each(names)('accepts the chart with every option and exposure %s', (exposure) => {
-    const accepted = dryRun(manifests(...exposures[exposure], ...everything, ...scaled(exposure)));
+  test.each(combinations)('accepts the chart with exposure %s and every option %s', (_exposure, set, values) => {
+    const accepted = dryRun(manifests(...values));
+    const others = ['httproute.gateway', 'virtualservice.networking.istio.io/', 'podmonitor.monitoring'];
     for (const kind of [
       'certificate.cert-manager.io/',
-      'httproute.gateway',
-      'virtualservice.networking.istio.io/',
-      'podmonitor.monitoring',
       'deployment.apps/',
+      ...(set === 'behind proxies' ? others : []),
     ])
       expect(
         accepted.some((line) => line.startsWith(kind)),
         kind,
       ).toBe(true);
+    expect(accepted.filter((line) => !line.endsWith('created (server dry run)'))).toEqual([]);
+  });
+
+  test('accepts a shadow release', () => {
+    const accepted = dryRun(manifests(...shadow));
     expect(accepted.filter((line) => !line.endsWith('created (server dry run)'))).toEqual([]);
   });
 
