@@ -65,11 +65,12 @@ describe('the chart', () => {
           automountServiceAccountToken: name === 'flotilla-autoscaler' && exposure !== 'loadBalancer',
           securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
         });
-        expect(pod.containers[0].securityContext, name).toEqual({
-          allowPrivilegeEscalation: false,
-          readOnlyRootFilesystem: true,
-          capabilities: { drop: ['ALL'], ...(name.endsWith('-turn') && { add: ['NET_BIND_SERVICE'] }) },
-        });
+        for (const { securityContext } of [...(pod.initContainers ?? []), ...pod.containers])
+          expect(securityContext, name).toEqual({
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ['ALL'], ...(name.endsWith('-turn') && { add: ['NET_BIND_SERVICE'] }) },
+          });
         expect(pod.hostNetwork ?? false, name).toBe(isMedia && exposure === 'hostNetwork');
         const hostPorts = pod.containers[0].ports.some(({ hostPort }) => hostPort !== undefined);
         expect(hostPorts, name).toBe(isMedia && exposure.startsWith('host'));
@@ -135,6 +136,30 @@ describe('the chart', () => {
       expect(media).toHaveLength(exposure === 'nodePort' ? 2 : 4);
       for (const { spec, metadata } of media)
         expect(spec, metadata.name).toMatchObject({ externalTrafficPolicy: 'Local', publishNotReadyAddresses: true });
+    },
+  );
+
+  test.each(['sfu', 'relay'])(
+    'announces the external address of the node of a %s, without credentials where media is',
+    (name) => {
+      const objects = render(`${name}.announce=externalIP`);
+      const pod = podOf(find(objects, 'Deployment', `flotilla-${name}`));
+      expect(environmentOf(pod)[`FLOTILLA_${name.toUpperCase()}_ANNOUNCED_ADDRESS`]).toBe('203.0.113.11');
+      const [init] = pod.initContainers!;
+      const mountsOf = ({ volumeMounts }: { volumeMounts?: readonly { name: string }[] }) =>
+        volumeMounts?.map((mount) => mount.name);
+      expect(init!.args).toEqual(['node-address', '/run/flotilla/announced']);
+      expect([mountsOf(init!), mountsOf(pod.containers[0])]).toEqual([['announced', 'kubernetes'], ['announced']]);
+      // Otherwise the pod would not be Guaranteed.
+      expect(init!.resources).toEqual(pod.containers[0].resources);
+      expect(find(objects, 'ClusterRole', `default-flotilla-${name}`).rules).toEqual([
+        { apiGroups: [''], resources: ['nodes'], verbs: ['get'] },
+      ]);
+      for (const values of [exposures.loadBalancer, [`${name}.announcedAddress=203.0.113.1`]]) {
+        const others = render(`${name}.announce=externalIP`, ...values);
+        expect(others.some(({ kind }) => kind.startsWith('ClusterRole'))).toBe(false);
+        expect(workloads(others).flatMap((each) => podOf(each).initContainers ?? [])).toEqual([]);
+      }
     },
   );
 

@@ -26,6 +26,7 @@ interface Container {
   }[];
   readonly securityContext: Readonly<Record<string, unknown>>;
   readonly resources: Readonly<Record<string, unknown>>;
+  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
 }
 
 export interface PodSpec {
@@ -35,6 +36,7 @@ export interface PodSpec {
   readonly terminationGracePeriodSeconds: number;
   readonly securityContext: Readonly<Record<string, unknown>>;
   readonly tolerations?: readonly { readonly key: string }[];
+  readonly initContainers?: readonly Omit<Container, 'ports'>[];
   readonly containers: readonly [Container];
   readonly volumes?: readonly {
     readonly name: string;
@@ -112,7 +114,13 @@ export const workloads = (objects: readonly KubernetesObject[]): KubernetesObjec
 
 export const podOf = (workload: KubernetesObject): PodSpec => workload.spec.template.spec;
 
-/** The environment of a container, with what Kubernetes would fill in, and secrets of mounted files as values. */
+/** What `flotilla node-address` would write for a pod. */
+function externalAddresses({ initContainers = [] }: PodSpec): string {
+  const listensAt = initContainers[0]?.env?.find(({ name }) => name === 'LISTEN_IPS')?.valueFrom?.fieldRef?.fieldPath;
+  return listensAt?.endsWith('s') ? '203.0.113.11,2001:db8::11' : '203.0.113.11';
+}
+
+/** The environment of a container, with what Kubernetes and an init container would fill in, and secrets of mounted files as values. */
 export function environmentOf(pod: PodSpec): Record<string, string> {
   const filledIn: Readonly<Record<string, string>> = {
     'status.podIP': '10.88.1.5',
@@ -142,6 +150,7 @@ export function environmentOf(pod: PodSpec): Record<string, string> {
   return Object.fromEntries(
     (pod.containers[0].env ?? []).map(({ name, value, valueFrom }) => {
       const file = name.endsWith('_FILE') ? value?.replace(/^\/etc\/flotilla\/secrets\//, '') : undefined;
+      if (value === '/run/flotilla/announced') return [name.replace(/_FILE$/, ''), externalAddresses(pod)];
       if (file !== undefined && mounted.has(file)) return [name.replace(/_FILE$/, ''), secrets[file]!];
       const text =
         value ?? filledIn[valueFrom?.fieldRef?.fieldPath ?? ''] ?? secrets[valueFrom?.secretKeyRef?.key ?? ''];

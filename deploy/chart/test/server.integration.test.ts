@@ -1,8 +1,11 @@
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { nodeAddress } from '@flotilla/image';
 import { ControlPlane, hasKubernetes } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { chartDirectory, find, helm, manifests } from './chart.ts';
+import { chartDirectory, find, helm, manifests, render } from './chart.ts';
 import { definitions, hasGo } from './custom-resources.ts';
 import { build, objectsOf, overlays } from './kustomize.ts';
 import { combinations, shadow } from './values.ts';
@@ -127,5 +130,33 @@ describe.runIf(hasKubernetes && hasGo)('the API server, with the custom resource
     const accepted = dryRun(text);
     expect(accepted).toHaveLength(objectsOf(text).length);
     expect(accepted.some((line) => line.startsWith('externalsecret.'))).toBe(overlay !== 'dev');
+  });
+
+  test('lets an SFU pod read the external address of its node with the rights that it has', async () => {
+    const account = mkdtempSync(join(tmpdir(), 'flotilla-account-'));
+    try {
+      const objects = render('sfu.announce=externalIP').filter(
+        ({ kind, metadata }) => /^(ClusterRole|ServiceAccount)/.test(kind) && metadata.name.endsWith('-sfu'),
+      );
+      expect(objects).toHaveLength(3);
+      for (const object of objects) kubectl(JSON.stringify(object), 'apply', '-f', '-');
+      kubectl(JSON.stringify({ apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } }), 'create', '-f', '-');
+      const addresses = [{ type: 'ExternalIP', address: '203.0.113.11' }];
+      const patch = JSON.stringify({ status: { addresses } });
+      kubectl('', 'patch', 'node', 'n1', '--subresource=status', '--type=merge', '--patch', patch);
+      writeFileSync(join(account, 'token'), kubectl('', 'create', 'token', 'flotilla-sfu'));
+      const { clusters } = JSON.parse(readFileSync(plane.kubeconfig, 'utf8')) as {
+        clusters: [{ cluster: { server: string; 'certificate-authority-data': string } }];
+      };
+      const { cluster } = clusters[0];
+      writeFileSync(join(account, 'ca.crt'), Buffer.from(cluster['certificate-authority-data'], 'base64'));
+      const { hostname, port } = new URL(cluster.server);
+      const server = { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port };
+      const announced = join(account, 'announced');
+      expect(await nodeAddress(announced, { ...server, NODE_NAME: 'n1', LISTEN_IPS: '10.88.1.5' }, account)).toBe(0);
+      expect(readFileSync(announced, 'utf8')).toBe('203.0.113.11');
+    } finally {
+      rmSync(account, { recursive: true });
+    }
   });
 });

@@ -16,6 +16,7 @@ const behindProxies = [
   ...['gateway.autoscaling.enabled=true', 'gateway.autoscaling.sessions=8000', 'gateway.tls.secretName=tls'],
   ...['gateway.allowedOrigins={https://a.example,https://b.example}', 'gateway.trustedProxies={10.0.0.0/8}'],
   ...['gateway.service.type=LoadBalancer', 'console.open=true', 'sfu.workers=3'],
+  ...['sfu.announce=externalIP', 'relay.announce=externalIP'],
   ...['sfu.dualStack=true', 'relay.dualStack=true', 'otlpEndpoint=http://collector:4318'],
   ...['ingress.enabled=true', 'ingress.host=calls.example', 'ingress.rest=true'],
   ...['ingress.tls.secretName=cert', 'ingress.tls.clusterIssuer=letsencrypt'],

@@ -1,5 +1,8 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { services } from '@flotilla/image';
@@ -53,13 +56,26 @@ describe('flotilla <service>', () => {
     expect(await flotilla(['check', 'console'], settings)).toMatchObject({ code: 0, stdout: 'console can start\n' });
   });
 
+  test('check takes the announced address of an SFU node from the file of an init container', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'flotilla-main-'));
+    const file = join(directory, 'announced');
+    try {
+      writeFileSync(file, '0.0.0.0');
+      const settings = { FLOTILLA_SFU_ANNOUNCED_ADDRESS_FILE: file, FLOTILLA_SFU_LISTEN_IPS: '127.0.0.1' };
+      const { stdout } = await flotilla(['check', 'sfu-worker'], settings);
+      expect(stdout).toMatch(/^FLOTILLA_SFU_ANNOUNCED_ADDRESS: .+$/m);
+      expect(stdout).not.toContain('ADDRESS_FILE');
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
   test('a gateway runs in the process that was started, with its V8 flags', async () => {
     const env = { PATH: process.env['PATH'], FLOTILLA_TOKEN_SECRET: 'x'.repeat(32), REDIS_URL: 'redis://127.0.0.1:1' };
     const child = spawn(process.execPath, [entry, 'gateway'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     try {
       const [line] = (await once(child.stdout, 'data')) as [Buffer];
       expect(line.toString()).toContain('"service":"signaling-gateway"');
-      const { readFileSync } = await import('node:fs');
       const commandLine = readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').split('\0');
       expect(commandLine).toEqual([process.execPath, ...services.gateway.nodeFlags, services.gateway.main, '']);
     } finally {
