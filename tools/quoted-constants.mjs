@@ -22,6 +22,7 @@ const sources = [
   'libs/bus/src/events/event-log.ts',
   'libs/client/src/sfu/first-media.ts',
   'libs/contracts/src/commands.ts',
+  'libs/contracts/src/metadata.ts',
   'libs/contracts/src/migration.ts',
   'libs/contracts/src/operations.ts',
   'libs/contracts/src/quality.ts',

@@ -101,7 +101,7 @@ const refusedOf: Readonly<Record<(typeof brokerUserNames)[number], Refused>> = {
     ['GET', 'fl:resume:hash'],
     ['SET', 'fl:token:jti', '1'],
     ['HSET', 'fl:session:ss_a', 'grants', 'publish'],
-    ['HSET', 'fl:{rm_a}:retained', 'pt_a topic', '{}'],
+    ['HVALS', 'fl:{rm_a}:retained'],
     ['SUBSCRIBE', 'fl:gateway:gw_a'],
   ],
   sfu: [

@@ -1,6 +1,6 @@
 /** Metadata: data that applications send beside the media, by topic, over data channels to a relay. */
 import { z } from 'zod';
-import { RelayId } from './ids.ts';
+import { RelayId, UserId } from './ids.ts';
 import { TransportParameters } from './media.ts';
 import { ReportedNodeState } from './node.ts';
 import { Timestamp } from './room.ts';
@@ -9,6 +9,15 @@ import { Timestamp } from './room.ts';
 export const maxTopicsPerRoom = 256;
 /** Maximum number of topics that a session publishes, and of topics that it names in its subscriptions. */
 export const maxTopicsPerSession = 64;
+
+/** Maximum size of a retained value, in bytes of its frames. */
+export const maxRetainedMessageBytes = 64 * 1024;
+/** Maximum number of retained values of a room, and their total size in bytes. */
+export const maxRetainedValues = 4096;
+export const maxRetainedRoomBytes = 4 * 1024 * 1024;
+/** Maximum number of retained values of a user in a room, over all its participants, and their total size in bytes. */
+export const maxRetainedValuesPerUser = 64;
+export const maxRetainedUserBytes = 1024 * 1024;
 
 /** The largest frame, in bytes, the relay's stamp included. */
 export const maxMetadataFrameBytes = 16_384;
@@ -94,6 +103,7 @@ export const RetainedMessage = z.object({
   topic: TopicName,
   mode: TopicMode,
   publisherId: z.string(),
+  userId: UserId.optional().describe('The user of the publisher. Absent in values of earlier versions.'),
   seqId: z.int().nonnegative(),
   frames: z.array(z.base64()).describe('Stamped, in the order of their index.'),
 });

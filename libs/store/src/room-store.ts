@@ -202,6 +202,9 @@ export interface RoomStore {
   /** A member, and the position in the room's stream that its record is from. */
   memberAt(roomId: string, participantId: string): Promise<{ member: Member; offset: Offset } | undefined>;
 
+  /** Those of the participants that are not in the room. */
+  absent(roomId: string, participantIds: readonly string[]): Promise<string[]>;
+
   /**
    * Adds a publication (appends `publication_added`) or replaces the one of that id (`publication_updated`).
    *

@@ -1,5 +1,12 @@
 import { RedisLink } from '@flotilla/bus';
-import { type Canary, keptScalings, newId, participantIdOf, type ScalingRecord } from '@flotilla/contracts';
+import {
+  type Canary,
+  keptScalings,
+  newId,
+  participantIdOf,
+  type RetainedMessage,
+  type ScalingRecord,
+} from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { cameraOf, joinAs, newcomer, nodeReport, roomRecord, testBrokers, uniqueName } from '@flotilla/testkit';
 import { Redis } from 'ioredis';
@@ -82,6 +89,15 @@ async function prepare(store: RedisStore): Promise<void> {
   for (const index of [1, 2]) await store.rooms.putPublication(roomId, cameraOf(member, { id: `pub_${index}` }));
 }
 
+const retainedValue: RetainedMessage = {
+  topic: 't',
+  mode: 'reliable',
+  publisherId: participantId,
+  seqId: 1,
+  frames: ['AAAA'],
+};
+const retaining = (store: RedisStore): Promise<void> => store.relays.retain(roomId, retainedValue);
+
 async function migrating(store: RedisStore) {
   const { migration } = await store.migrations.begin({
     id: 'mig_1',
@@ -121,10 +137,20 @@ const cases: Partial<Record<ScriptName, { readonly before?: Run; readonly run: R
     },
     run: (store) => store.rooms.repair(),
   },
-  leave: { before: migrating, run: (store) => store.rooms.remove(roomId, participantId, { userId: 'u', seconds: 60 }) },
+  leave: {
+    before: async (store) => {
+      await migrating(store);
+      await retaining(store);
+    },
+    run: (store) => store.rooms.remove(roomId, participantId, { userId: 'u', seconds: 60 }),
+  },
   reassign: { before: migrating, run: (store) => store.rooms.reassign(roomId, participantId, []) },
   describeMedia: {
     run: (store) => store.rooms.describeMedia(roomId, participantId, { rtpCapabilities: {}, subscribe: false }),
+  },
+  retain: {
+    before: retaining,
+    run: (store) => store.relays.retain(roomId, { ...retainedValue, userId: 'u', seqId: 2 }),
   },
   linkRelay: { run: (store) => store.rooms.linkRelay(roomId, participantId, 'rl_a') },
   putPublication: {
@@ -151,6 +177,7 @@ const cases: Partial<Record<ScriptName, { readonly before?: Run; readonly run: R
       store.sessions.open({ id: 'ss_x', userId: 'x', gatewayId: 'gw_test', grants: [], bridge: [], expiresAt: 1 }, 'x'),
   },
   refreshSession: {
+    before: retaining,
     run: (store) => {
       const token = { id: 'jti', keptUntil: Date.now() + 60_000 };
       return store.sessions.refresh(sessionId, `hash-of-${sessionId}`, token, {

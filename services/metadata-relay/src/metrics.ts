@@ -19,6 +19,10 @@ export const framesDropped = counter({
   help: 'Frames not forwarded, by reason: malformed, direction, too-large, undeclared, rate (of the client), room_rate or slow_subscriber.',
   labelNames: ['reason'],
 });
+export const evictions = counter({
+  name: 'metadata_retained_evictions_total',
+  help: 'Retained values of publishers that have left, deleted at a limit of their user or their room.',
+});
 export const switches = counter({
   name: 'metadata_mode_switches_total',
   help: 'Switches of the adaptive topics of a link to another channel, by the new channel.',

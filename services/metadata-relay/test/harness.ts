@@ -79,14 +79,14 @@ export class Harness {
   }
 
   /** Requests of a session. `metadata.connect` goes to `relayId` or to an assigned relay, other requests to the relay they name. */
-  requester(relayId?: string, sessionId = newId('session')): Requester {
+  requester(relayId?: string, sessionId = newId('session'), userId = `u-${sessionId}`): Requester {
     const { bus, store } = this.backplane;
     return {
       request: async (type: string, payload: unknown): Promise<Reply> => {
         try {
           const { relayId: named, exceptRelay, ...rest } = payload as { relayId?: string; exceptRelay?: string };
           const to = named ?? relayId ?? (await store.relays.assign(this.room.id, [], exceptRelay));
-          if (type === 'metadata.connect') await this.#join(sessionId);
+          if (type === 'metadata.connect') await this.#join(sessionId, userId);
           const session = { roomId: this.room.id, sessionId, participantId: participantIdOf(sessionId) };
           const command = type.replace('metadata.', 'relay.') as CommandType;
           const reply = await bus.call(relayQueue(to), command, { ...session, ...rest });
@@ -99,18 +99,22 @@ export class Harness {
   }
 
   /** Makes a session a participant of the room, if it is not. */
-  async #join(sessionId: string): Promise<void> {
+  async #join(sessionId: string, userId: string): Promise<void> {
     const { store } = this.backplane;
     // A node without a recent heartbeat is assigned no participants.
     await store.nodes.report(nodeReport('nd_a', { capacity: 1000 }));
-    await joinAs(store, newcomer(this.room.id, sessionId));
+    await joinAs(store, { ...newcomer(this.room.id, sessionId), userId });
   }
 
   async client(
     relayId?: string,
-    options: MetadataClientOptions & { sessionId?: string } = {},
+    options: MetadataClientOptions & { sessionId?: string; userId?: string } = {},
   ): Promise<MetadataClient> {
-    const client = await MetadataClient.connect(this.requester(relayId, options.sessionId), this.room.id, options);
+    const client = await MetadataClient.connect(
+      this.requester(relayId, options.sessionId, options.userId),
+      this.room.id,
+      options,
+    );
     this.#clients.push(client);
     return client;
   }

@@ -26,7 +26,7 @@ test('a retained value that was deleted while the store was unavailable is delet
   );
   writer.retain(message);
   await waitFor('the value', async () => (await relays.retained('rm_a')).length === 1 || notYet('it is not written'));
-  writer.forget(message.topic, message.publisherId);
+  writer.forget(message);
   await waitFor('no value', async () => (await relays.retained('rm_a')).length === 0 || notYet('it is there'));
   expect(failures).toBeLessThan(1);
   writer.close();

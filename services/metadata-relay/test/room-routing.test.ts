@@ -74,7 +74,7 @@ describe('RoomRouting', () => {
             { monotonicMs: () => now, fleetMicros: () => 1e15 + now * 1000 },
           );
           for (const link of ['from', 'to']) {
-            routing.open(link, `pt_${link}`);
+            routing.open(link, `pt_${link}`, link);
             routing.onReady(link);
           }
           routing.subscribe('to', '*');
@@ -133,7 +133,7 @@ describe('RoomRouting', () => {
       { ...common, topic: 'damaged', frames: ['AAAA'] },
       { ...common, topic: 'valid', frames: [Buffer.from(frame).toString('base64')] },
     ]);
-    routing.open('to', 'pt_to');
+    routing.open('to', 'pt_to', 'to');
     routing.onReady('to');
     routing.subscribe('to', '*');
     expect(sent).toHaveBeenCalledTimes(1);

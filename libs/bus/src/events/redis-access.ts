@@ -35,7 +35,21 @@ export class RedisAccessBuilder implements RedisAccess {
 }
 
 const reading = [
-  ...['EXISTS', 'GET', 'TTL', 'PTTL', 'HGET', 'HMGET', 'HGETALL', 'HVALS', 'HLEN', 'HEXISTS', 'HSCAN', 'HRANDFIELD'],
+  ...[
+    'EXISTS',
+    'GET',
+    'TTL',
+    'PTTL',
+    'HGET',
+    'HMGET',
+    'HGETALL',
+    'HKEYS',
+    'HVALS',
+    'HLEN',
+    'HEXISTS',
+    'HSCAN',
+    'HRANDFIELD',
+  ],
   ...['SMEMBERS', 'SISMEMBER', 'SCARD', 'SRANDMEMBER', 'SSCAN'],
   ...['ZSCORE', 'ZMSCORE', 'ZCARD', 'ZCOUNT', 'ZRANGE', 'ZRANGEBYSCORE', 'ZRANGEBYLEX'],
   ...['XRANGE', 'XREVRANGE', 'XREAD', 'XLEN', 'XINFO'],

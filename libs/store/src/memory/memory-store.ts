@@ -37,7 +37,7 @@ export class MemoryStore implements Store {
     this.nodes = new MemoryNodes(log, now);
     this.relays = new MemoryRelays(now);
     this.history = new MemoryHistory();
-    const shared = new MemoryState(log, this.nodes, this.history, this.canary, now);
+    const shared = new MemoryState(log, this.nodes, this.history, this.canary, this.relays, now);
     this.rooms = new MemoryRooms(shared, this.relays);
     this.sessions = new MemorySessions(shared);
     this.leases = new MemoryLeases(now);

@@ -1,12 +1,14 @@
-import type { RelayReport, RelayView, RetainedMessage } from '@flotilla/contracts';
+import type { Member, RelayReport, RelayView, RetainedMessage } from '@flotilla/contracts';
 import { assignRelay } from '../relay-choice.ts';
-import { nodeTimeoutMs, type RelayStore, retainedSeconds } from '../store.ts';
+import { nodeTimeoutMs, type RelayStore, type RetainedKey, retainedSeconds } from '../store.ts';
 
 /** Relays and retained values within one process. */
 export class MemoryRelays implements RelayStore {
   readonly #relays = new Map<string, { report: RelayReport; lastSeenAt: number }>();
   readonly #assigned = new Map<string, string>();
   readonly #retained = new Map<string, { messages: Map<string, RetainedMessage>; until: number }>();
+  /** By room and publisher: since when it is barred, ms. */
+  readonly #barred = new Map<string, Map<string, number>>();
 
   constructor(private readonly now: () => number) {}
 
@@ -34,13 +36,14 @@ export class MemoryRelays implements RelayStore {
   }
 
   async retain(roomId: string, message: RetainedMessage): Promise<void> {
+    if (this.#barred.get(roomId)?.has(message.publisherId)) return;
     let kept = this.#retained.get(roomId);
     if (!kept || kept.until <= this.now()) this.#retained.set(roomId, (kept = { messages: new Map(), until: 0 }));
     kept.messages.set(`${message.publisherId} ${message.topic}`, message);
     kept.until = this.now() + retainedSeconds * 1000;
   }
 
-  async forget(roomId: string, topic: string, publisherId: string): Promise<void> {
+  async forget(roomId: string, { topic, publisherId }: RetainedKey): Promise<void> {
     this.#retained.get(roomId)?.messages.delete(`${publisherId} ${topic}`);
   }
 
@@ -49,9 +52,34 @@ export class MemoryRelays implements RelayStore {
     return kept && kept.until > this.now() ? [...kept.messages.values()] : [];
   }
 
+  async barred(roomId: string): Promise<string[]> {
+    return [...(this.#barred.get(roomId)?.keys() ?? [])];
+  }
+
+  /** As stage_bar of includes/retained.lua. `members`: those of the room. */
+  bar(roomId: string, { id, userId }: Pick<Member, 'id' | 'userId'>, members: ReadonlyMap<string, Member>): void {
+    const barred = this.#barred.get(roomId) ?? new Map<string, number>();
+    this.#barred.set(roomId, barred);
+    const now = this.now();
+    for (const [publisher, at] of barred) if (at <= now - retainedSeconds * 1000) barred.delete(publisher);
+    barred.set(id, now);
+    const messages = this.#retained.get(roomId)?.messages ?? new Map<string, RetainedMessage>();
+    for (const [key, message] of messages) {
+      const { publisherId } = message;
+      if (publisherId !== id && (message.userId !== userId || members.has(publisherId))) continue;
+      barred.set(publisherId, now);
+      messages.delete(key);
+    }
+  }
+
+  unbar(roomId: string, participantId: string): void {
+    this.#barred.get(roomId)?.delete(participantId);
+  }
+
   /** Deletes what is kept for a room, when the room is deleted. */
   dropRoom(roomId: string): void {
     this.#retained.delete(roomId);
+    this.#barred.delete(roomId);
     this.#assigned.delete(roomId);
   }
 }

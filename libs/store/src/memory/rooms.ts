@@ -211,6 +211,11 @@ export class MemoryRooms implements RoomStore {
     return member && { member, offset: this.shared.log.lastOffsetNow(roomStream(roomId)) };
   }
 
+  async absent(roomId: string, participantIds: readonly string[]): Promise<string[]> {
+    const members = this.#rooms.get(roomId)?.members;
+    return participantIds.filter((id) => !members?.has(id));
+  }
+
   async putPublication(roomId: string, publication: PublicationRecord): Promise<void> {
     const { id, participantId, nodeId } = publication;
     const { record, member } = this.#member(roomId, participantId);

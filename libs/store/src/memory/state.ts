@@ -23,6 +23,7 @@ import type { JoinRequest, MediaRequest, RoomState, SessionClaims, SessionRecord
 import type { MemoryCanary } from './canary.ts';
 import type { MemoryHistory } from './history.ts';
 import type { MemoryNodes } from './nodes.ts';
+import type { MemoryRelays } from './relays.ts';
 
 export interface RoomRecord {
   readonly room: Room;
@@ -76,6 +77,7 @@ export class MemoryState {
     readonly nodes: MemoryNodes,
     readonly history: MemoryHistory,
     private readonly canary: MemoryCanary,
+    private readonly relays: MemoryRelays,
     readonly now: () => number,
   ) {}
 
@@ -119,6 +121,7 @@ export class MemoryState {
     this.nodes.reserve(member.nodeId, 1);
     record.members.set(participantId, member);
     record.positions.set(participantId, ++record.lastPosition);
+    this.relays.unbar(roomId, participantId);
     record.emptySince = undefined;
     this.#sessionRooms.set(sessionId, joined.add(roomId));
     this.append(roomId, {
@@ -155,9 +158,12 @@ export class MemoryState {
       record.members.set(participantId, { ...member, grants, maxPublishBitrate });
       const payload = { participantId, grants, ...(maxPublishBitrate !== undefined && { maxPublishBitrate }) };
       this.append(roomId, { type: 'grants_changed', from: 'system', payload });
-      if (!grants.includes('publish'))
+      if (grants.includes('publish')) this.relays.unbar(roomId, participantId);
+      else {
+        this.relays.bar(roomId, member, record.members);
         for (const each of record.publications.values())
           if (each.participantId === participantId) this.unpublish(record, participantId, each.id);
+      }
       if (!mayCallDirectly(grants)) this.#useSfu(record);
     }
   }
@@ -176,6 +182,7 @@ export class MemoryState {
     this.removeSessionRoom(member.sessionId, roomId);
     this.nodes.reserve(member.nodeId, -1);
     this.abortMigration(record, participantId);
+    if (reason === 'removed' || reason === 'revoked') this.relays.bar(roomId, member, record.members);
     if (record.members.size === 0) {
       record.emptySince = this.now();
       record.upgraded = false;

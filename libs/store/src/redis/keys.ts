@@ -41,8 +41,16 @@ const templates = {
   metadata: '{%1}:metadata',
   /** String: the relay that had the room's last link. Expires. */
   roomRelay: '{%1}:relay',
-  /** Hash: `<publisher> <topic>` -> RetainedMessage as JSON. Expires. */
+  /**
+   * Hash: `<publisher> <topic> <user>` -> RetainedMessage as JSON. Versions before it, and relays that do not know the user, leave out the
+   * user and the space before it. Expires.
+   */
   retained: '{%1}:retained',
+  /**
+   * Sorted set: participants that were removed or revoked, or lost the grant `publish`, and whose retained values were deleted -> when, ms
+   * of Redis's clock. Expires.
+   */
+  barred: '{%1}:barred',
 
   /** Sorted set: user id -> until when it may not join, ms of Redis's clock. Expires with its last entry. */
   bans: '{%1}:bans',

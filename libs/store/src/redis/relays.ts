@@ -1,6 +1,6 @@
 import { RelayReport, type RelayView, RetainedMessage } from '@flotilla/contracts';
 import { assignRelay } from '../relay-choice.ts';
-import { nodeTimeoutMs, type RelayStore, retainedSeconds } from '../store.ts';
+import { nodeTimeoutMs, type RelayStore, type RetainedKey, retainedSeconds } from '../store.ts';
 import type { Keys } from './keys.ts';
 import { readable } from './readable.ts';
 import type { ScriptClient } from './script-client.ts';
@@ -40,19 +40,27 @@ export class RedisRelays implements RelayStore {
   }
 
   async retain(roomId: string, message: RetainedMessage): Promise<void> {
-    const key = this.keys.retained(roomId);
-    const field = `${message.publisherId} ${message.topic}`;
-    await this.client.do((redis) =>
-      redis.multi().hset(key, field, JSON.stringify(message)).expire(key, retainedSeconds).exec(),
-    );
+    const { publisherId, topic, userId } = message;
+    const [field, unnamed] = fieldsOf({ publisherId, topic, userId });
+    await this.client.run('retain', { roomId, publisherId, field, unnamed, message: JSON.stringify(message) });
   }
 
-  async forget(roomId: string, topic: string, publisherId: string): Promise<void> {
-    await this.client.do((redis) => redis.hdel(this.keys.retained(roomId), `${publisherId} ${topic}`));
+  async forget(roomId: string, value: RetainedKey): Promise<void> {
+    await this.client.do((redis) => redis.hdel(this.keys.retained(roomId), ...fieldsOf(value)));
   }
 
   async retained(roomId: string): Promise<RetainedMessage[]> {
     const values = await this.client.do((redis) => redis.hvals(this.keys.retained(roomId)));
     return values.map((text) => readable(RetainedMessage, text)).filter((message) => message !== undefined);
   }
+
+  async barred(roomId: string): Promise<string[]> {
+    return this.client.do((redis) => redis.zrange(this.keys.barred(roomId), 0, '-1'));
+  }
+}
+
+/** The field of a value, and the one that versions before it use. */
+function fieldsOf({ publisherId, topic, userId }: RetainedKey): [field: string, unnamed: string] {
+  const unnamed = `${publisherId} ${topic}`;
+  return [userId === undefined ? unnamed : `${unnamed} ${userId}`, unnamed];
 }

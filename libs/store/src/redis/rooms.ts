@@ -371,6 +371,12 @@ export class RedisRooms implements RoomStore {
     return member && { member, offset: newest[0]?.[0] ?? startOfStream };
   }
 
+  async absent(roomId: string, participantIds: readonly string[]): Promise<string[]> {
+    if (participantIds.length === 0) return [];
+    const records = await this.client.do((redis) => redis.hmget(this.keys.members(roomId), ...participantIds));
+    return participantIds.filter((_id, index) => records[index] === null);
+  }
+
   async putPublication(roomId: string, publication: PublicationRecord): Promise<void> {
     const { id, participantId, nodeId } = publication;
     const shown = publicPublication(publication);

@@ -22,6 +22,7 @@ import {
   nodeTimeoutMs,
   plannerLease,
   resumeRepeatSeconds,
+  retainedSeconds,
   unplaceableLoad,
 } from '../store.ts';
 import { keyNames, luaKeys } from './keys.ts';
@@ -48,6 +49,7 @@ const constants: Readonly<Record<string, string | number>> = {
   nodeTimeoutMs,
   plannerLease,
   resumeRepeatSeconds,
+  retainedSeconds,
   unplaceableLoad,
 };
 

@@ -9,6 +9,7 @@ import {
   type ChannelKind,
   compareOffsets,
   FlotillaError,
+  type LeaveReason,
   type LinkReport,
   type Offset,
   mayHaveMedia,
@@ -45,10 +46,15 @@ export interface RelayRoomDeps {
 
 const tickMs = 100;
 
+/** Why a participant leaves whose retained values are deleted. */
+const barring: ReadonlySet<LeaveReason> = new Set(['removed', 'revoked']);
+
 /** A session's link, and what its participant may do. */
 interface GrantedLink {
   readonly link: ClientLink;
   readonly participantId: string;
+  /** Empty until it is read, with the grants. */
+  userId: string;
   /** None until the first ones are read. */
   grants: readonly RoomGrant[];
   /** Position of the state or the event that they are from. */
@@ -64,6 +70,8 @@ export class RelayRoom {
   readonly #writer: RetainedWriter;
   readonly #timer: NodeJS.Timeout;
   #roomEvents!: StreamSubscription;
+  /** For each running read of publishers, those that were admitted since it began. */
+  readonly #reads = new Set<Set<string>>();
   /** Number of links that are being opened. */
   #opening = 0;
   #closed = false;
@@ -87,6 +95,7 @@ export class RelayRoom {
       deps.relays,
       log,
       (routed) => this.#routing.receiveRemote(routed),
+      (value) => this.#routing.forgetRemote(value),
       (shared) => this.#routing.share(shared),
     );
     this.#timer = setInterval(() => this.#routing.channels.tick(), tickMs);
@@ -119,6 +128,7 @@ export class RelayRoom {
       await room.#exchange.start();
       if (room.#closed) throw new FlotillaError('METADATA_NOT_OPEN', 'the room was closed while it was opened');
       room.#routing.restore(await relays.retained(id));
+      await room.#readAbsent();
       return room;
     } catch (error) {
       room.close();
@@ -144,7 +154,10 @@ export class RelayRoom {
       },
       forward: (routed) => this.#exchange.forward(routed),
       retain: (message) => this.#writer.retain(message),
-      forget: (topic, publisherId) => this.#writer.forget(topic, publisherId),
+      forget: (value) => {
+        this.#writer.forget(value);
+        this.#exchange.forget(value);
+      },
     };
   }
 
@@ -161,7 +174,9 @@ export class RelayRoom {
 
   #onEvent({ offset, event }: RoomEventEntry): void {
     if (event.type === 'room_deleted') this.close();
+    if (event.type === 'participant_joined') this.#admit(event.payload.participant.id);
     if (event.type !== 'participant_left' && event.type !== 'grants_changed') return;
+    this.#updatePublisher(event);
     for (const [sessionId, granted] of this.#links) {
       if (granted.participantId !== event.payload.participantId) continue;
       if (event.type === 'participant_left') this.disconnect(sessionId);
@@ -169,9 +184,50 @@ export class RelayRoom {
     }
   }
 
-  /** Closes all links: the clients of those that may have one open another. */
+  /** Retained values end with the right to publish, and stay when their publisher leaves. */
+  #updatePublisher(event: Extract<RoomEventEntry['event'], { type: 'participant_left' | 'grants_changed' }>): void {
+    const { participantId } = event.payload;
+    if (event.type === 'grants_changed' && event.payload.grants.includes('publish')) return this.#admit(participantId);
+    if (event.type === 'participant_left' && !barring.has(event.payload.reason))
+      return this.#routing.leave([participantId]);
+    this.#routing.bar([participantId]);
+    // Its user may have been other participants before.
+    this.#readBarred().catch((error: unknown) => this.log.warn({ err: error }, 'barred publishers not read'));
+  }
+
+  #admit(publisherId: string): void {
+    this.#routing.admit(publisherId);
+    for (const admitted of this.#reads) admitted.add(publisherId);
+  }
+
+  /** What is read of the publishers, without those that were admitted meanwhile. */
+  async #readPublishers(read: () => Promise<string[]>): Promise<string[]> {
+    const admitted = new Set<string>();
+    this.#reads.add(admitted);
+    try {
+      const found = await read();
+      return this.#closed ? [] : found.filter((id) => !admitted.has(id));
+    } finally {
+      this.#reads.delete(admitted);
+    }
+  }
+
+  async #readBarred(): Promise<void> {
+    this.#routing.bar(await this.#readPublishers(() => this.deps.relays.barred(this.id)));
+  }
+
+  /** Reads which of the known publishers may publish no more, and which have left the room. */
+  async #readAbsent(): Promise<void> {
+    await this.#readBarred();
+    const { publisherIds } = this.#routing;
+    this.#routing.leave(await this.#readPublishers(() => this.deps.rooms.absent(this.id, publisherIds)));
+  }
+
+  /** Closes all links: the clients of those that may have one open another. The values of those that were removed are deleted. */
   #onMissed(): void {
     for (const sessionId of [...this.#links.keys()]) this.disconnect(sessionId);
+    if (this.#closed) return;
+    this.#readAbsent().catch((error: unknown) => this.log.warn({ err: error }, 'publishers not read'));
   }
 
   /** Replaces older grants. A link that loses one is closed: its client opens another, with what it may still have. */
@@ -187,6 +243,7 @@ export class RelayRoom {
   async #readGrants(sessionId: string, granted: GrantedLink): Promise<void> {
     const found = await this.deps.rooms.memberAt(this.id, granted.participantId);
     if (!found) throw new FlotillaError('NOT_IN_ROOM');
+    granted.userId = found.member.userId;
     this.#applyGrants(sessionId, granted, found.member.grants, found.offset);
     if (!mayHaveMedia(granted.grants))
       throw new FlotillaError('FORBIDDEN', 'the participant has neither the grant "publish" nor "subscribe"');
@@ -238,14 +295,14 @@ export class RelayRoom {
         link.close();
         throw new FlotillaError('METADATA_NOT_OPEN', 'the room was closed while the link was opened');
       }
-      const granted: GrantedLink = { link, participantId, grants: [], grantsAt: startOfStream };
+      const granted: GrantedLink = { link, participantId, userId: '', grants: [], grantsAt: startOfStream };
       this.#links.set(sessionId, granted);
       try {
         await this.#readGrants(sessionId, granted);
         // Meanwhile the link may have been closed, or replaced by another one.
         if (this.#links.get(sessionId) !== granted)
           throw new FlotillaError('METADATA_NOT_OPEN', 'the link was closed while it was opened');
-        this.#routing.open(sessionId, participantId);
+        this.#routing.open(sessionId, participantId, granted.userId);
       } catch (error) {
         link.close();
         throw error;

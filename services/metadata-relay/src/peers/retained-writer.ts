@@ -1,6 +1,6 @@
 import { FlotillaError, type RetainedMessage } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import type { RelayStore } from '@flotilla/store';
+import type { RelayStore, RetainedKey } from '@flotilla/store';
 
 /** Maximum delay of a write, in ms. Changes since the last write are lost when the relay dies. */
 const flushMs = 250;
@@ -9,7 +9,7 @@ const flushMs = 250;
 const retryMs = 2000;
 
 /** A value to keep, or the key of one to delete. */
-type Change = RetainedMessage | { readonly topic: string; readonly publisherId: string };
+type Change = RetainedMessage | RetainedKey;
 
 /**
  * Writes retained messages of a room to the store, at most every 250 ms and then only the newest of each topic and publisher. While the
@@ -33,8 +33,8 @@ export class RetainedWriter {
     this.#enqueue(message);
   }
 
-  forget(topic: string, publisherId: string): void {
-    this.#enqueue({ topic, publisherId });
+  forget({ topic, publisherId, userId }: RetainedKey): void {
+    this.#enqueue({ topic, publisherId, userId });
   }
 
   #enqueue(change: Change): void {
@@ -68,9 +68,7 @@ export class RetainedWriter {
     this.#pending = new Map();
     for (const change of changes.values()) {
       const done =
-        'frames' in change
-          ? this.relays.retain(this.roomId, change)
-          : this.relays.forget(this.roomId, change.topic, change.publisherId);
+        'frames' in change ? this.relays.retain(this.roomId, change) : this.relays.forget(this.roomId, change);
       await done.catch((error: unknown) => {
         this.log.debug({ err: error }, 'retained message not written');
         if (FlotillaError.from(error).code === 'UNAVAILABLE') this.#retry(change);
@@ -86,4 +84,4 @@ export class RetainedWriter {
   }
 }
 
-const keyOf = ({ publisherId, topic }: Change): string => `${publisherId} ${topic}`;
+const keyOf = ({ publisherId, topic }: RetainedKey): string => `${publisherId} ${topic}`;

@@ -1,14 +1,14 @@
 import { entryValue, type EventLog, idleStreamSeconds, type LogEntry, type StreamSubscription } from '@flotilla/bus';
-import { RelayId, TopicMode, TopicName } from '@flotilla/contracts';
+import { RelayId, TopicMode, TopicName, UserId } from '@flotilla/contracts';
 import { inSpan, type Logger, outsideTraces } from '@flotilla/runtime';
-import type { RelayStore } from '@flotilla/store';
+import type { RelayStore, RetainedKey } from '@flotilla/store';
 import { z } from 'zod';
 import type { RoutedFrame } from '../routing/outlet.ts';
 
 const Entry = z.object({
   from: RelayId,
   /** `open`: the sender opened the room; relays with the same room answer `announce`. `close`: the sender closed it. */
-  kind: z.enum(['open', 'announce', 'close', 'frames']),
+  kind: z.enum(['open', 'announce', 'close', 'frames', 'forget']),
   frames: z
     .array(
       z.object({
@@ -16,17 +16,22 @@ const Entry = z.object({
         mode: TopicMode,
         retain: z.boolean(),
         publisherId: z.string(),
+        userId: UserId.optional(),
         frame: z.base64(),
         trace: z.record(z.string(), z.string()).optional(),
       }),
     )
     .default([]),
+  /** Retained values that were deleted. */
+  forgotten: z.array(z.object({ topic: TopicName, publisherId: z.string() })).default([]),
 });
 type Entry = z.infer<typeof Entry>;
 
 const streamOf = (roomId: string): string => `{${roomId}}:metadata`;
 
 const maxEntryBytes = 64 * 1024;
+/** Values that one entry deletes at most. */
+const maxForgotten = 256;
 /** Bound on the frames queued while the log is slow or unavailable; above it the oldest are dropped. */
 const maxPendingBytes = 1024 * 1024;
 /** Interval at which the relays' heartbeats are read: a relay that died has not sent `close`. */
@@ -43,7 +48,7 @@ export class RoomExchange {
   readonly #others = new Set<string>();
   /** Whether at least one of the others is alive. Frames are forwarded only then. */
   #shared = false;
-  #pending: RoutedFrame[] = [];
+  #pending: (RoutedFrame | RetainedKey)[] = [];
   #pendingBytes = 0;
   #writing = false;
   #subscription: StreamSubscription | undefined;
@@ -57,6 +62,7 @@ export class RoomExchange {
     private readonly relays: RelayStore,
     private readonly log: Logger,
     private readonly onFrame: (routed: RoutedFrame) => void,
+    private readonly onForgotten: (value: RetainedKey) => void,
     /** Called when the first other relay opened the room, and when the last one closed it. */
     private readonly onShared: (shared: boolean) => void,
   ) {}
@@ -88,7 +94,7 @@ export class RoomExchange {
     }
   }
 
-  #onEntry({ from, kind, frames }: Entry): void {
+  #onEntry({ from, kind, frames, forgotten }: Entry): void {
     if (kind === 'close') this.#others.delete(from);
     else this.#others.add(from);
     this.#share(this.#others.size > 0);
@@ -96,6 +102,7 @@ export class RoomExchange {
       this.#append({ kind: 'announce' }).catch((error: unknown) =>
         this.log.warn({ err: error }, 'room not announced to another relay'),
       );
+    for (const value of forgotten) this.onForgotten(value);
     for (const { frame, ...rest } of frames) {
       const receive = (): void => this.onFrame({ ...rest, frame: Buffer.from(frame, 'base64') });
       try {
@@ -115,9 +122,18 @@ export class RoomExchange {
 
   /** Sends a frame to the other relays that have the room. */
   forward(routed: RoutedFrame): void {
-    this.#pending.push(routed);
-    this.#pendingBytes += routed.frame.length;
-    while (this.#pendingBytes > maxPendingBytes) this.#pendingBytes -= this.#pending.shift()!.frame.length;
+    this.#enqueue(routed);
+  }
+
+  /** Tells the other relays that have the room of a retained value that was deleted. */
+  forget({ topic, publisherId }: RetainedKey): void {
+    if (this.#shared) this.#enqueue({ topic, publisherId });
+  }
+
+  #enqueue(change: RoutedFrame | RetainedKey): void {
+    this.#pending.push(change);
+    this.#pendingBytes += bytesOf(change);
+    while (this.#pendingBytes > maxPendingBytes) this.#pendingBytes -= bytesOf(this.#pending.shift()!);
     // It writes frames of other traces, too.
     if (!this.#writing) void outsideTraces(() => this.#write());
   }
@@ -125,6 +141,13 @@ export class RoomExchange {
   async #write(): Promise<void> {
     this.#writing = true;
     while (this.#pending.length > 0) {
+      const forgotten = this.#nextForgotten();
+      if (forgotten.length > 0) {
+        await this.#append({ kind: 'forget', forgotten }).catch((error: unknown) =>
+          this.log.warn({ err: error, values: forgotten.length }, 'deleted values not announced to the other relays'),
+        );
+        continue;
+      }
       const frames = this.#nextBatch().map(({ frame, ...rest }) => ({
         ...rest,
         frame: Buffer.from(frame.buffer, frame.byteOffset, frame.length).toString('base64'),
@@ -139,10 +162,19 @@ export class RoomExchange {
     this.#writing = false;
   }
 
+  /** The deleted values in front of the next frame. */
+  #nextForgotten(): RetainedKey[] {
+    const end = this.#pending.findIndex(isFrame);
+    const batch = this.#pending.splice(0, Math.min(end === -1 ? this.#pending.length : end, maxForgotten));
+    for (const each of batch) this.#pendingBytes -= bytesOf(each);
+    return batch;
+  }
+
+  /** The frames in front of the next deleted value, as many as fit into an entry. */
   #nextBatch(): RoutedFrame[] {
     let bytes = 0;
-    const end = this.#pending.findIndex(({ frame }) => (bytes += frame.length) > maxEntryBytes);
-    const batch = this.#pending.splice(0, end === -1 ? this.#pending.length : Math.max(1, end));
+    const end = this.#pending.findIndex((each) => !isFrame(each) || (bytes += each.frame.length) > maxEntryBytes);
+    const batch = this.#pending.splice(0, end === -1 ? this.#pending.length : Math.max(1, end)).filter(isFrame);
     for (const { frame } of batch) this.#pendingBytes -= frame.length;
     return batch;
   }
@@ -171,3 +203,7 @@ export class RoomExchange {
     );
   }
 }
+
+const isFrame = (change: RoutedFrame | RetainedKey): change is RoutedFrame => 'frame' in change;
+const bytesOf = (change: RoutedFrame | RetainedKey): number =>
+  isFrame(change) ? change.frame.length : change.topic.length + change.publisherId.length;

@@ -40,6 +40,7 @@ export class LinkState {
   constructor(
     readonly id: string,
     readonly publisherId: string,
+    readonly userId: string,
     limits: LinkLimits,
     /** What it sent of the room's budget. */
     readonly spent: TokenBucket,

@@ -1,5 +1,6 @@
 import type { ChannelKind, RetainedMessage, TopicMode } from '@flotilla/contracts';
 import type { TraceCarrier } from '@flotilla/runtime';
+import type { RetainedKey } from '@flotilla/store';
 
 /** A routed frame, as it is forwarded to the other relays of the room. */
 export interface RoutedFrame {
@@ -7,6 +8,8 @@ export interface RoutedFrame {
   readonly mode: TopicMode;
   readonly retain: boolean;
   readonly publisherId: string;
+  /** The user of the publisher. Earlier versions do not send it. */
+  readonly userId?: string | undefined;
   readonly frame: Uint8Array;
   /** Of the first frame after a declaration. */
   readonly trace?: TraceCarrier | undefined;
@@ -34,6 +37,6 @@ export interface Outlet {
   forward(routed: RoutedFrame): void;
   /** Stores a retained message, which replaces the previous one of its topic and publisher. */
   retain(message: RetainedMessage): void;
-  /** Deletes the retained message of a topic and publisher. */
-  forget(topic: string, publisherId: string): void;
+  /** Deletes a retained value in the store and at the other relays, for which its publisher has the topic no more. */
+  forget(value: RetainedKey): void;
 }

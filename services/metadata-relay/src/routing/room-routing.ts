@@ -13,12 +13,15 @@ import {
 } from '@flotilla/contracts';
 import { decodeFrame, encodeFrame, FrameError, type Frame, type Shard, stampFrame } from '@flotilla/data-channel';
 import { injectTrace, inSpan, type TraceCarrier } from '@flotilla/runtime';
-import { bytesIn, bytesOut, framesDropped, framesIn, framesOut } from '../metrics.ts';
+import type { RetainedKey } from '@flotilla/store';
+import { bytesIn, bytesOut, evictions, framesDropped, framesIn, framesOut } from '../metrics.ts';
+import { AbsentPublishers } from './absent-publishers.ts';
 import { LinkChannels, type RoutingClock } from './link-channels.ts';
 import { type LinkLimits, LinkState } from './link-state.ts';
+import { EvictableValues } from './evictable.ts';
 import type { Outlet, RoutedFrame } from './outlet.ts';
 import { RoomBudget } from './room-budget.ts';
-import type { Topic } from './topic.ts';
+import { maxStreams, type PublisherStream, type Topic } from './topic.ts';
 import { Topics } from './topics.ts';
 
 /** Why a link is closed that sent more invalid frames than are tolerated. */
@@ -29,12 +32,16 @@ const tooManyInvalidFrames = 'too many invalid frames';
  * are retained for later subscribers. Without I/O: methods take what was received, and the outlet gets the resulting operations.
  */
 export class RoomRouting {
-  readonly #topics = new Topics();
+  readonly #topics = new Topics((user) => this.#evictValue(user));
   readonly #links = new Map<string, LinkState>();
   /** Flow control of the links' channels. */
   readonly channels: LinkChannels;
   readonly #budget: RoomBudget;
+  readonly #absent = new AbsentPublishers();
+  readonly #evictable = new EvictableValues();
   #shared = false;
+  /** What the store has is within the limits: nothing is evicted for it. */
+  #restoring = false;
 
   constructor(
     private readonly outlet: Outlet,
@@ -45,9 +52,11 @@ export class RoomRouting {
     this.channels = new LinkChannels(this.#links, this.#topics, outlet, clock);
   }
 
-  open(linkId: string, publisherId: string): void {
+  open(linkId: string, publisherId: string, userId: string): void {
+    this.admit(publisherId);
     const now = this.clock.monotonicMs();
-    this.#links.set(linkId, new LinkState(linkId, publisherId, this.options.limits, this.#budget.newSender(now), now));
+    const sender = this.#budget.newSender(now);
+    this.#links.set(linkId, new LinkState(linkId, publisherId, userId, this.options.limits, sender, now));
   }
 
   close(linkId: string): void {
@@ -105,11 +114,14 @@ export class RoomRouting {
     return topic;
   }
 
-  /** The topic, created with its subscribers when missing. Undefined at the limit of the room. */
+  /**
+   * The topic, created with its subscribers when missing. At the limit of the room it replaces one of which only values of publishers that
+   * have left are there. Undefined when there is none.
+   */
   #topic(name: string, mode: TopicMode): Topic | undefined {
     const known = this.#topics.get(name);
     if (known) return known;
-    const topic = this.#topics.create(name, mode);
+    const topic = this.#topics.create(name, mode) ?? (this.#evictTopic() && this.#topics.create(name, mode));
     if (!topic) return undefined;
     for (const link of this.#links.values()) if (link.isSubscribedTo(name)) this.#attach(topic, link);
     return topic;
@@ -117,13 +129,105 @@ export class RoomRouting {
 
   unpublish(linkId: string, name: string): void {
     const link = this.#link(linkId);
-    if (!link.declared.delete(name)) return;
-    link.traces.delete(name);
     const topic = this.#topics.get(name);
+    // A value may be from a previous link of the publisher.
+    if (!link.declared.delete(name) && !topic?.streams.has(link.publisherId)) return;
+    link.traces.delete(name);
     topic?.publishers.delete(linkId);
     topic?.forget(link.publisherId);
-    this.outlet.forget(name, link.publisherId);
+    this.outlet.forget({ topic: name, publisherId: link.publisherId, userId: link.userId });
     this.#dropIdle();
+  }
+
+  /** Another relay deleted a value, or its publisher has the topic no more. */
+  forgetRemote({ topic: name, publisherId }: RetainedKey): void {
+    const topic = this.#topics.get(name);
+    topic?.remotePublishers.delete(publisherId);
+    topic?.forget(publisherId);
+    this.#dropIdle();
+  }
+
+  /** Publishers left the room. Their retained values stay until there is need of their place. */
+  leave(publisherIds: readonly string[]): void {
+    for (const id of publisherIds) {
+      this.#absent.add(id, 'left');
+      for (const topic of this.#topics) {
+        topic.remotePublishers.delete(id);
+        this.#evictable.add(topic, id);
+      }
+    }
+    this.#dropIdle();
+  }
+
+  /** Publishers may publish no more, as they were removed for example: their values are deleted, and frames of theirs are dropped. */
+  bar(publisherIds: readonly string[]): void {
+    for (const id of publisherIds) {
+      this.#absent.add(id, 'barred');
+      for (const topic of this.#topics) {
+        topic.remotePublishers.delete(id);
+        if (topic.streams.has(id)) this.#forget(topic, id);
+      }
+    }
+    this.#dropIdle();
+  }
+
+  /** A publisher joined the room, or got the grant `publish`. */
+  admit(publisherId: string): void {
+    if (this.#absent.has(publisherId)) this.#evictable.deleteOf(publisherId);
+    this.#absent.delete(publisherId);
+  }
+
+  /** Publishers of which frames or values are known. */
+  get publisherIds(): string[] {
+    return [...new Set([...this.#topics].flatMap(({ streams }) => [...streams.keys()]))];
+  }
+
+  /** Drops a publisher's stream, and its value wherever it is. */
+  #forget(topic: Topic, publisherId: string): void {
+    const stream = topic.streams.get(publisherId);
+    const isRetained = stream?.retained.seqId !== undefined;
+    topic.forget(publisherId);
+    this.#evictable.delete(topic, publisherId);
+    if (isRetained) this.outlet.forget({ topic: topic.name, publisherId, userId: stream?.userId });
+  }
+
+  /** The stream of a publisher. Above the maximum of a topic, one without a value is dropped, or one of a publisher that has left. */
+  #stream(topic: Topic, publisherId: string, userId: string | undefined): PublisherStream {
+    if (topic.streams.size >= maxStreams && !topic.streams.has(publisherId)) {
+      const ids = [...topic.streams.keys()];
+      const surplus =
+        ids.find((id) => topic.streams.get(id)!.retained.isEmpty) ??
+        ids.find((id) => this.#evictable.has(topic, id)) ??
+        ids[0]!;
+      this.#forget(topic, surplus);
+    }
+    return topic.stream(publisherId, userId);
+  }
+
+  /** Deletes a retained value of a publisher that has left the room; see `Evict`. */
+  #evictValue(user?: string): boolean {
+    if (this.#restoring) return false;
+    const value = this.#evictable.first(user);
+    if (!value) return false;
+    evictions.inc();
+    this.#forget(value.topic, value.publisherId);
+    return true;
+  }
+
+  /** Drops a topic that has no publisher and only values of publishers that have left. Returns whether there was one. */
+  #evictTopic(): boolean {
+    if (this.#restoring) return false;
+    const isLeft = (topic: Topic): boolean =>
+      topic.publishers.size === 0 &&
+      topic.remotePublishers.size === 0 &&
+      [...topic.streams].every(
+        ([publisherId, { retained }]) => retained.isEmpty || this.#evictable.has(topic, publisherId),
+      );
+    const left = [...this.#topics].find(isLeft);
+    if (!left) return false;
+    for (const { retained } of left.streams.values()) if (!retained.isEmpty) evictions.inc();
+    this.#drop(left);
+    return true;
   }
 
   #dropIdle(): void {
@@ -132,6 +236,7 @@ export class RoomRouting {
 
   #drop(topic: Topic): void {
     for (const linkId of topic.subscribers) this.#detach(topic, this.#links.get(linkId)!);
+    for (const publisherId of [...topic.streams.keys()]) this.#forget(topic, publisherId);
     this.#topics.delete(topic);
   }
 
@@ -207,23 +312,26 @@ export class RoomRouting {
     if (!this.#budget.admits(bytes.length, topic.subscribers.size, link.spent, now))
       return framesDropped.inc({ reason: 'room_rate' });
     const { publisherId } = link;
+    if (this.#absent.isBarred(publisherId)) return framesDropped.inc({ reason: 'undeclared' });
     const once = channel === 'unreliable';
     const stamped = stampFrame(bytes, { publisherId, routedAt: this.clock.fleetMicros(), once });
     const carrier = link.traces.get(topic.name);
-    if (!carrier) return this.#accept(topic, publisherId, shard, stamped);
+    if (!carrier) return this.#accept(topic, link, shard, stamped);
     link.traces.delete(topic.name);
     inSpan('route first frame', { kind: 'consumer', carrier }, () =>
-      this.#accept(topic, publisherId, shard, stamped, injectTrace()),
+      this.#accept(topic, link, shard, stamped, injectTrace()),
     );
   }
 
   /** Sends a frame of a client to its subscribers here, to the store and to other relays. */
-  #accept(topic: Topic, publisherId: string, shard: Shard, frame: Uint8Array, trace?: TraceCarrier): void {
-    if (this.#route(topic, publisherId, shard, frame))
-      this.outlet.retain(retainedMessage(topic, publisherId, shard.seqId));
+  #accept(topic: Topic, link: LinkState, shard: Shard, frame: Uint8Array, trace?: TraceCarrier): void {
+    const { publisherId, userId } = link;
+    const stream = this.#stream(topic, publisherId, userId);
+    if (this.#route(topic, publisherId, stream, shard, frame))
+      this.outlet.retain(retainedMessage(topic, publisherId, stream));
     if (!this.#shared) return;
     const { name, mode, retain } = topic;
-    this.outlet.forward({ topic: name, mode, retain, publisherId, frame, ...(trace && { trace }) });
+    this.outlet.forward({ topic: name, mode, retain, publisherId, userId, frame, ...(trace && { trace }) });
   }
 
   /** Sets whether other relays have the room: frames are forwarded to them. */
@@ -252,22 +360,24 @@ export class RoomRouting {
   }
 
   /** Routes a frame that another relay forwarded. Throws FrameError. */
-  receiveRemote({ topic: name, mode, retain, publisherId, frame }: RoutedFrame): void {
+  receiveRemote({ topic: name, mode, retain, publisherId, userId, frame }: RoutedFrame): void {
     framesIn.inc({ from: 'relay' });
+    if (this.#absent.isBarred(publisherId)) return;
     const { body } = decodeFrame(frame, 'relay');
     const topic = body.case === 'shard' ? this.#topic(name, mode) : undefined;
     if (!topic || body.case !== 'shard') return;
     if (!this.#budget.admits(frame.length, topic.subscribers.size, undefined, this.clock.monotonicMs()))
       return framesDropped.inc({ reason: 'room_rate' });
-    topic.remote = true;
+    // The last frames of a publisher may arrive after it has left the room.
+    if (!this.#absent.has(publisherId)) topic.remotePublishers.add(publisherId);
     topic.retain ||= retain;
     // The relay of the publisher stores what is retained.
-    this.#route(topic, publisherId, body.value, frame);
+    this.#route(topic, publisherId, this.#stream(topic, publisherId, userId), body.value, frame);
+    if (topic.idle) this.#drop(topic);
   }
 
   /** Sends a frame to all subscribers. Returns whether it completes a message that is retained. */
-  #route(topic: Topic, publisherId: string, shard: Shard, frame: Uint8Array): boolean {
-    const stream = topic.stream(publisherId);
+  #route(topic: Topic, publisherId: string, stream: PublisherStream, shard: Shard, frame: Uint8Array): boolean {
     if (shard.seqId >= stream.lastSeqId) {
       stream.lastSeqId = shard.seqId;
       stream.complete = shard.index === shard.total - 1;
@@ -288,20 +398,24 @@ export class RoomRouting {
     }
     framesOut.inc(reached);
     bytesOut.inc(reached * frame.length);
-    return topic.retain && shard.retain && stream.retained.add(shard, frame);
+    const isComplete = topic.retain && shard.retain && stream.retained.add(shard, frame);
+    if (isComplete && this.#absent.has(publisherId)) this.#evictable.add(topic, publisherId);
+    return isComplete;
   }
 
   /** Adds the retained messages of the store when the room is opened. */
   restore(messages: readonly RetainedMessage[]): void {
-    for (const { topic: name, mode, publisherId, frames } of messages) {
-      const topic = this.#topic(name, mode);
-      if (!topic) return;
+    this.#restoring = true;
+    for (const { topic: name, mode, publisherId, userId, frames } of messages) {
+      const topic = this.#absent.isBarred(publisherId) ? undefined : this.#topic(name, mode);
+      if (!topic) continue;
       topic.retain = true;
+      const { retained } = this.#stream(topic, publisherId, userId);
       for (const text of frames) {
         const frame = Buffer.from(text, 'base64');
         try {
           const { body } = decodeFrame(frame, 'relay');
-          if (body.case === 'shard') topic.stream(publisherId).retained.add(body.value, frame);
+          if (body.case === 'shard') retained.add(body.value, frame);
         } catch (error) {
           // A damaged message must not keep the room from being opened.
           framesDropped.inc({ reason: error instanceof FrameError ? error.code : 'malformed' });
@@ -309,6 +423,8 @@ export class RoomRouting {
       }
       for (const linkId of topic.subscribers) this.#sendRetained(topic, this.#links.get(linkId)!);
     }
+    this.#restoring = false;
+    this.#dropIdle();
   }
 
   /** Takes a client's report of the loss and round-trip time of its link. */
@@ -320,15 +436,16 @@ export class RoomRouting {
 /** Maximum frame of a publisher: leaves space for the relay's stamp, which is shorter than 192 bytes. */
 const maxPublisherFrameBytes = maxMetadataFrameBytes - 192;
 
-function retainedMessage(topic: Topic, publisherId: string, seqId: number): RetainedMessage {
+function retainedMessage(topic: Topic, publisherId: string, { retained, userId }: PublisherStream): RetainedMessage {
   const { name, mode } = topic;
   return {
     topic: name,
     mode,
     publisherId,
-    seqId,
-    frames: topic
-      .stream(publisherId)
-      .retained.frames.map((frame) => Buffer.from(frame.buffer, frame.byteOffset, frame.length).toString('base64')),
+    userId,
+    seqId: retained.seqId!,
+    frames: retained.frames.map((frame) =>
+      Buffer.from(frame.buffer, frame.byteOffset, frame.length).toString('base64'),
+    ),
   };
 }

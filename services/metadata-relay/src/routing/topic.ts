@@ -1,5 +1,6 @@
 import type { TopicInfo, TopicMode } from '@flotilla/contracts';
-import { Retained, type RetainedBudget } from './retained.ts';
+import { Retained } from './retained.ts';
+import type { RetainedBudget } from './retained-budget.ts';
 
 /** The messages of one publisher on a topic. */
 export interface PublisherStream {
@@ -7,11 +8,13 @@ export interface PublisherStream {
   lastSeqId: number;
   /** Whether the newest frame was the last of its message. */
   complete: boolean;
+  /** The user of the publisher, if it is known. */
+  readonly userId: string | undefined;
   readonly retained: Retained;
 }
 
-/** Maximum number of publishers per topic whose stream state is kept; the oldest is dropped. */
-const maxStreams = 1024;
+/** Maximum number of publishers per topic whose stream state is kept. */
+export const maxStreams = 1024;
 
 /** A topic of a room, with its publishers and subscribers on this relay. */
 export class Topic {
@@ -21,8 +24,8 @@ export class Topic {
   readonly subscribers = new Set<string>();
   /** By publisher id. */
   readonly streams = new Map<string, PublisherStream>();
-  /** Whether another relay has a publisher of it. */
-  remote = false;
+  /** Ids of the publishers that other relays have. */
+  readonly remotePublishers = new Set<string>();
   retain = false;
 
   constructor(
@@ -39,25 +42,25 @@ export class Topic {
 
   /** Whether it has a publisher other than this link. */
   hasOtherPublisher(linkId: string): boolean {
-    return this.remote || this.publishers.size > (this.publishers.has(linkId) ? 1 : 0);
+    return this.remotePublishers.size > 0 || this.publishers.size > (this.publishers.has(linkId) ? 1 : 0);
   }
 
   /** Whether it has neither a publisher nor a retained message. */
   get idle(): boolean {
     return (
-      !this.remote &&
+      this.remotePublishers.size === 0 &&
       this.publishers.size === 0 &&
       [...this.streams.values()].every(({ retained }) => retained.seqId === undefined)
     );
   }
 
   /** The stream of a publisher, created when missing. */
-  stream(publisherId: string): PublisherStream {
+  stream(publisherId: string, userId?: string): PublisherStream {
     let stream = this.streams.get(publisherId);
     if (!stream) {
-      stream = { lastSeqId: -1, complete: true, retained: new Retained(this.budget) };
+      const retained = new Retained(this.budget.shareOf(userId ?? publisherId));
+      stream = { lastSeqId: -1, complete: true, userId, retained };
       this.streams.set(publisherId, stream);
-      if (this.streams.size > maxStreams) this.forget(this.streams.keys().next().value!);
     }
     return stream;
   }

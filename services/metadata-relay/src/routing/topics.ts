@@ -1,5 +1,5 @@
 import { maxTopicsPerRoom, type TopicMode } from '@flotilla/contracts';
-import { RetainedBudget } from './retained.ts';
+import { type Evict, RetainedBudget } from './retained-budget.ts';
 import { Topic } from './topic.ts';
 
 /** Subchannel 0 is reserved (see client-link.ts). */
@@ -9,8 +9,12 @@ const lastSubchannel = 65_535;
 /** The topics of a room, by name. Each has a subchannel of its own. */
 export class Topics implements Iterable<Topic> {
   readonly #topics = new Map<string, Topic>();
-  readonly #budget = new RetainedBudget();
+  readonly #budget: RetainedBudget;
   #nextSubchannel = firstSubchannel;
+
+  constructor(evict: Evict) {
+    this.#budget = new RetainedBudget(evict);
+  }
 
   get(name: string): Topic | undefined {
     return this.#topics.get(name);

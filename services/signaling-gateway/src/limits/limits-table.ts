@@ -5,6 +5,10 @@ import {
   maxNesting,
   maxPublicationsPerRequest,
   maxRequestsInFlight,
+  maxRetainedRoomBytes,
+  maxRetainedUserBytes,
+  maxRetainedValues,
+  maxRetainedValuesPerUser,
   maxSdpLength,
   maxTopicsPerRoom,
   maxTopicsPerSession,
@@ -191,6 +195,13 @@ export const limitsTable: readonly Limit[] = [
     value: `${maxTopicsPerRoom}; ${maxTopicsPerSession}`,
     answer: '`TOO_MANY_TOPICS`',
     metric: 'signaling_messages_total{type="metadata.publish",outcome="TOO_MANY_TOPICS"}',
+  },
+  {
+    of: 'Retained values of one user in a room, and of one room',
+    value: `${maxRetainedValuesPerUser} of ${maxRetainedUserBytes / 1024 ** 2} MiB together; ${maxRetainedValues} of ${maxRetainedRoomBytes / 1024 ** 2} MiB together`,
+    answer:
+      'values of publishers that have left are deleted; without any, a new message is not retained, see [protocol-metadata.md](protocol-metadata.md#retained-values)',
+    metric: 'metadata_retained_evictions_total',
   },
   {
     of: 'Unsent bytes of one client',

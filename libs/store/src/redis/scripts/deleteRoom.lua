@@ -37,7 +37,7 @@ for index = 1, last, 2 do
 end
 stage_reservations()
 if last == #members then
-  for _, part in ipairs({ 'members', 'joinOrder', 'publications', 'upgraded', 'pairs', 'migrations', 'retained', 'roomRelay', 'mediaRequests', 'linkedRelays', 'reconnecting', 'metadata', 'assignments', 'bans' }) do
+  for _, part in ipairs({ 'members', 'joinOrder', 'publications', 'upgraded', 'pairs', 'migrations', 'retained', 'barred', 'roomRelay', 'mediaRequests', 'linkedRelays', 'reconnecting', 'metadata', 'assignments', 'bans' }) do
     delete(key[part](roomId))
   end
   stage('ZREM', key.emptyRooms(), roomId)

@@ -15,6 +15,7 @@ why not; UNORDERED when orderMembers is to run first.
 -- @include pages
 -- @include reservations
 -- @include time
+-- @include retained
 local current_hash, held, room_claim = unpack(redis.call('HMGET', key.session(sessionId), 'resumeHash', 'grants', 'room'))
 if not current_hash or (resumeHash ~= '' and resumeHash ~= current_hash) then return 'SESSION_EXPIRED' end
 held = held or ''
@@ -44,6 +45,7 @@ if not record then
   stage('ZADD', key.joinOrder(roomId), last_position(roomId) + 1, participantId)
   stage('SADD', key.sessionRooms(sessionId), roomId)
   stage('ZREM', key.emptyRooms(), roomId)
+  stage_unbar(roomId, participantId)
   reserve(roomId, node, 1)
   append_event(roomId, joinedEvent)
   if redis.call('ZSCORE', key.detached(), sessionId) then

@@ -56,6 +56,7 @@ export interface ScriptArguments {
   reportNode: { nodeId: string | number; report: string | number; state: string | number; version: string | number; slot: string | number; stats: string | number; peerScores: string | number };
   reportRelay: { relayId: string | number; report: string | number };
   resumeSession: { resumeHash: string | number; nextHash: string | number; gatewayId: string | number };
+  retain: { roomId: string | number; publisherId: string | number; field: string | number; unnamed: string | number; message: string | number };
   revokeTokens: { whose: string | number; issuedBefore: string | number; keptSeconds: string | number };
   rollBackMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; ending: string | number; endedAt: string | number; trace: string | number };
   roomPage: { roomId: string | number; participantId: string | number; cursor: string | number; maxMembers: string | number; maxBytes: string | number; anyOrder: string | number };
@@ -101,7 +102,10 @@ end`,
       end
       stage('HSET', key.members(room), participant, member_record(member, { grants = new }))
       append_event(room, '{"type":"grants_changed","from":"system","payload":{"participantId":"' .. participant .. '",' .. rights .. '}' .. trace .. '}')
-      if not has_grant(new, 'publish') then
+      if has_grant(new, 'publish') then
+        stage_unbar(room, participant)
+      else
+        stage_bar(room, participant)
         for _, id in ipairs(redis.call('SMEMBERS', key.publicationsOf(room, participant))) do
           stage_unpublish(room, participant, id)
         end
@@ -137,6 +141,7 @@ local function stage_leave(room, participant, reason, trace)
   end
   delete(key.publicationsOf(room, participant))
   delete(key.pairs(room))
+  if reason == 'removed' or reason == 'revoked' then stage_bar(room, participant) end
   append_event(room, '{"type":"participant_left","from":"system","payload":{"participantId":"' .. participant .. '","reason":"' .. reason
     .. '","publicationIds":' .. json_list(ids) .. '}' .. trace .. '}')
   departures[#departures + 1] = room
@@ -455,6 +460,29 @@ local function stage_reservations()
     if change ~= 0 then stage_load(node, stage_count(key.reserved(), node, change)) end
   end
 end`,
+  retained: `local function stage_bar(room, participant)
+  local user = redis.call('HGET', key.session(session_of(participant)), 'userId')
+  local publishers = { [participant] = true }
+  for _, field in ipairs(redis.call('HKEYS', key.retained(room))) do
+    local publisher, whose = string.match(field, '^(%S+) %S+ ?(%S*)$')
+    local is_earlier = user and whose == user and redis.call('HEXISTS', key.members(room), publisher) == 0
+    if publisher and (publisher == participant or is_earlier) then
+      publishers[publisher] = true
+      stage('HDEL', key.retained(room), field)
+    end
+  end
+  local before = now_ms() - retainedSeconds * 1000
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', key.barred(room), '-inf', before, 'LIMIT', 0, 100)) do
+    stage('ZREM', key.barred(room), old)
+  end
+  for publisher in pairs(publishers) do
+    stage('ZADD', key.barred(room), now_ms(), publisher)
+  end
+  stage('EXPIRE', key.barred(room), retainedSeconds)
+end
+local function stage_unbar(room, participant)
+  if redis.call('ZSCORE', key.barred(room), participant) then stage('ZREM', key.barred(room), participant) end
+end`,
   room: `local function append_event(room, event)
   append(key.events(room), maxStreamLength, event)
 end
@@ -728,6 +756,7 @@ ${include.room}
 ${include.nodes}
 ${include.reservations}
 ${include.migrations}
+${include.retained}
 ${include.leave}
 if expiredOnly ~= '' then
   local window_ends = redis.call('ZSCORE', key.detached(), sessionId)
@@ -859,7 +888,7 @@ for index = 1, last, 2 do
 end
 stage_reservations()
 if last == #members then
-  for _, part in ipairs({ 'members', 'joinOrder', 'publications', 'upgraded', 'pairs', 'migrations', 'retained', 'roomRelay', 'mediaRequests', 'linkedRelays', 'reconnecting', 'metadata', 'assignments', 'bans' }) do
+  for _, part in ipairs({ 'members', 'joinOrder', 'publications', 'upgraded', 'pairs', 'migrations', 'retained', 'barred', 'roomRelay', 'mediaRequests', 'linkedRelays', 'reconnecting', 'metadata', 'assignments', 'bans' }) do
     delete(key[part](roomId))
   end
   stage('ZREM', key.emptyRooms(), roomId)
@@ -975,6 +1004,7 @@ ${include.transaction}
 ${include.room}
 ${include.pages}
 ${include.reservations}
+${include.retained}
 local current_hash, held, room_claim = unpack(redis.call('HMGET', key.session(sessionId), 'resumeHash', 'grants', 'room'))
 if not current_hash or (resumeHash ~= '' and resumeHash ~= current_hash) then return 'SESSION_EXPIRED' end
 held = held or ''
@@ -1004,6 +1034,7 @@ if not record then
   stage('ZADD', key.joinOrder(roomId), last_position(roomId) + 1, participantId)
   stage('SADD', key.sessionRooms(sessionId), roomId)
   stage('ZREM', key.emptyRooms(), roomId)
+  stage_unbar(roomId, participantId)
   reserve(roomId, node, 1)
   append_event(roomId, joinedEvent)
   if redis.call('ZSCORE', key.detached(), sessionId) then
@@ -1030,6 +1061,7 @@ ${include.room}
 ${include.nodes}
 ${include.reservations}
 ${include.migrations}
+${include.retained}
 ${include.leave}
 if not stage_leave(roomId, participantId, reason, trace) then return 0 end
 if tonumber(banSeconds) > 0 then
@@ -1350,6 +1382,7 @@ ${include.room}
 ${include.nodes}
 ${include.reservations}
 ${include.migrations}
+${include.retained}
 ${include.leave}
 ${include.grants}
 ${include.acceptance}
@@ -1446,6 +1479,7 @@ ${include.room}
 ${include.nodes}
 ${include.reservations}
 ${include.migrations}
+${include.retained}
 ${include.leave}
 if redis.call('EXISTS', key.room(roomId)) == 0 then stage('ZREM', key.rooms(), listKey) end
 local page = redis.call('HSCAN', key.members(roomId), cursor, 'COUNT', 100)
@@ -1572,6 +1606,17 @@ stage('HSET', key.session(id), 'resumeHash', nextHash)
 stage_connection(id, 'connected')
 commit()
 return { id, record, rooms }`,
+  },
+  retain: {
+    args: ["roomId","publisherId","field","unnamed","message"],
+    result: z.null(),
+    lua: `${include.transaction}
+if redis.call('ZSCORE', key.barred(roomId), publisherId) then return nil end
+if field ~= unnamed then stage('HDEL', key.retained(roomId), unnamed) end
+stage('HSET', key.retained(roomId), field, message)
+stage('EXPIRE', key.retained(roomId), retainedSeconds)
+commit()
+return nil`,
   },
   revokeTokens: {
     args: ["whose","issuedBefore","keptSeconds"],

@@ -1,6 +1,6 @@
 -- @include leave
 -- Replaces the grants of a session's members, whose rooms it leaves when `room_claim` and `grants` do not cover them. Publications end
--- with the grant `publish`. `trace` is as for stage_leave.
+-- and retained values end with the grant `publish`. `trace` is as for stage_leave.
 local function stage_grants(session, room_claim, grants, trace)
   local participant = participant_of(session)
   local new = room_grants(grants)
@@ -17,7 +17,10 @@ local function stage_grants(session, room_claim, grants, trace)
       end
       stage('HSET', key.members(room), participant, member_record(member, { grants = new }))
       append_event(room, '{"type":"grants_changed","from":"system","payload":{"participantId":"' .. participant .. '",' .. rights .. '}' .. trace .. '}')
-      if not has_grant(new, 'publish') then
+      if has_grant(new, 'publish') then
+        stage_unbar(room, participant)
+      else
+        stage_bar(room, participant)
         for _, id in ipairs(redis.call('SMEMBERS', key.publicationsOf(room, participant))) do
           stage_unpublish(room, participant, id)
         end

@@ -1,5 +1,6 @@
 -- @include time
 -- @include migrations
+-- @include retained
 -- The rooms of the departures that are staged, one entry each.
 local departures = {}
 journals[#journals + 1] = departures
@@ -13,7 +14,7 @@ local function departures_from(room)
 end
 
 -- Stages the departure of a member with all that it holds: publications, migration, capacity, its session's entry. Returns false
--- when it is not in the room. `trace` is `,"trace":{...}` or empty.
+-- when it is not in the room. What it retained is kept, unless it was removed or revoked. `trace` is `,"trace":{...}` or empty.
 local function stage_leave(room, participant, reason, trace)
   local member = redis.call('HGET', key.members(room), participant)
   if not member then return false end
@@ -31,6 +32,7 @@ local function stage_leave(room, participant, reason, trace)
   end
   delete(key.publicationsOf(room, participant))
   delete(key.pairs(room))
+  if reason == 'removed' or reason == 'revoked' then stage_bar(room, participant) end
   append_event(room, '{"type":"participant_left","from":"system","payload":{"participantId":"' .. participant .. '","reason":"' .. reason
     .. '","publicationIds":' .. json_list(ids) .. '}' .. trace .. '}')
   departures[#departures + 1] = room
