@@ -32,6 +32,13 @@ describe('a token', () => {
     expect(expiresAt.getTime()).toBe(claims.exp * 1000);
   });
 
+  test('with an invisible character in its name is refused, and the message names the character', async () => {
+    await expect(verifier.verify(sign({ ...goodClaims(), name: 'Ada\u200B' }))).rejects.toMatchObject({
+      code: 'TOKEN_INVALID',
+      message: expect.stringMatching(/^claim name: has U\+200B at position 3/) as string,
+    });
+  });
+
   test('without the claims room, grants and bridge allows nothing', async () => {
     const { room: _room, grants: _grants, ...claims } = goodClaims();
     const verified = await verifier.verify(sign(claims));

@@ -99,6 +99,7 @@ import {
   Timestamp,
 } from './room.ts';
 import { Grant, RoomGrant } from './grants.ts';
+import { Label } from './shown-text.ts';
 import { RoomClaim } from './token.ts';
 import {
   BreakerState,
@@ -159,6 +160,7 @@ export const namedSchemas: Readonly<Record<string, z.ZodType>> = {
   IssuedToken,
   KillNodeDrill: drillKinds.kill_node,
   KillWorkerDrill: drillKinds.kill_worker,
+  Label,
   Layers,
   LeaveReason,
   MediaKind,

@@ -3,9 +3,11 @@
  * terms (W3C WebRTC, section 4.3.1; perfect negotiation, section 10.7; trickle ICE, RFC 8838).
  */
 import { z } from 'zod';
+import { TrickledCandidate, UsernameFragment } from './ice-candidate.ts';
 import { ParticipantId, PublicationId } from './ids.ts';
 import { MediaKind, Source } from './media.ts';
 import { Mid } from './sdp-grammar.ts';
+import { Label } from './shown-text.ts';
 
 /** The longest session description, in characters. A longer one is answered SDP_TOO_BIG. */
 export const maxSdpLength = 32_768;
@@ -21,7 +23,7 @@ export const PeerStream = z
     publicationId: PublicationId.describe('Chosen by the sender. It stays when the room moves to the SFU.'),
     kind: MediaKind,
     source: Source,
-    label: z.string().max(128).optional().describe('Label of the publication, for display.'),
+    label: Label.optional(),
     muted: z.boolean().describe('Whether the publication is muted.'),
   })
   .describe('The publication that a transceiver of the sender carries.');
@@ -40,16 +42,6 @@ const description = {
     .describe('All publications that the sender sends. Replaces the previous list.'),
 };
 
-const IceCandidate = z.strictObject({
-  candidate: z.string().max(1024).describe('The candidate, as in the SDP attribute `candidate`.'),
-  sdpMid: z.string().max(32).nullable().describe('`mid` of its media section.'),
-  sdpMLineIndex: z.int().nonnegative().max(255).nullable().describe('Index of its media section.'),
-  usernameFragment: z
-    .string()
-    .max(256)
-    .describe('ICE username fragment of its generation. A previous generation is answered WRONG_STATE.'),
-});
-
 const parts = {
   offer: z.strictObject({ kind: z.literal('offer'), ...description }),
   pranswer: z.strictObject({ kind: z.literal('pranswer'), ...description }),
@@ -57,11 +49,11 @@ const parts = {
   rollback: z.strictObject({ kind: z.literal('rollback') }),
   candidate: z.strictObject({
     kind: z.literal('candidate'),
-    candidate: IceCandidate.describe('A candidate of the sender (trickle ICE, RFC 8838).'),
+    candidate: TrickledCandidate.describe('A candidate of the sender (trickle ICE, RFC 8838).'),
   }),
   end_of_candidates: z.strictObject({
     kind: z.literal('end_of_candidates'),
-    usernameFragment: z.string().max(256).describe('ICE username fragment of the generation.'),
+    usernameFragment: UsernameFragment.describe('ICE username fragment of the generation, 4 to 256 characters.'),
   }),
   streams: z.strictObject({
     kind: z.literal('streams'),

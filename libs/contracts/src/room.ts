@@ -3,17 +3,22 @@ import { MaxPublishBitrate, RoomGrant } from './grants.ts';
 import { NodeId, Offset, ParticipantId, PublicationId, RoomId, RoomName, SessionId, UserId } from './ids.ts';
 import { MediaKind, Source } from './media.ts';
 import { knownOf, orElse } from './newer.ts';
+import { shownText } from './shown-text.ts';
 
 export const Timestamp = z.int().nonnegative().describe('Milliseconds since the Unix epoch.');
 
-export const DisplayName = z
-  .string()
+export const DisplayName = shownText()
   // For clients that check by the JSON Schema, in which nothing trims.
   .regex(/[^\s\uFEFF]/, 'a visible character is expected')
   .trim()
   .min(1)
   .max(64)
-  .describe('Display name of a participant, 1 to 64 characters without surrounding blanks.');
+  .describe(
+    'Display name of a participant, 1 to 64 characters without surrounding blanks. Control, bidirectional and invisible characters are refused, except inside emoji and where a script needs them.',
+  );
+
+/** A display name that was accepted, also by an earlier version, which accepted more. */
+export const KnownName = z.string().min(1).max(64).describe('Display name.');
 
 /** Settings of a room, fixed when it is created. */
 export const RoomSettings = z.strictObject({
@@ -66,7 +71,7 @@ export const Participant = z
   .object({
     id: ParticipantId,
     userId: UserId,
-    name: DisplayName,
+    name: KnownName,
     joinedAt: Timestamp.describe('When it joined, in milliseconds since the Unix epoch.'),
     connection: orElse(ParticipantConnection, 'connected').default('connected'),
     grants: knownOf(RoomGrant).describe('What it may do in the room. `grants_changed` replaces them.'),

@@ -30,6 +30,7 @@ import { Negotiation, NegotiationState } from './negotiation.ts';
 import { MigrationReport } from './migration.ts';
 import { Drill, DrillStarted } from './drill.ts';
 import { DisplayName, Participant, ParticipantCursor, participantPage, Publication, RoomSnapshot } from './room.ts';
+import { Label } from './shown-text.ts';
 import { roomEvents } from './room-events.ts';
 import { TopologyUpdate } from './topology.ts';
 
@@ -153,7 +154,7 @@ export const signalRequests = {
       kind: MediaKind,
       source: Source,
       rtpParameters: RtpParameters.describe('What the client sends, from `produce` of mediasoup-client.'),
-      label: z.string().max(128).optional().describe('Label for display.'),
+      label: Label.optional(),
       muted: z.boolean().default(false).describe('Publish it muted.'),
       publicationId: PublicationId.optional().describe(
         'An own publication whose producer is replaced. Default: a new one.',

@@ -7,7 +7,7 @@ import { MigrationRecord } from './migration.ts';
 import { orElse } from './newer.ts';
 import { DrainProgress, ReportedNodeState } from './node.ts';
 import { NodeQuality, QualityGroup } from './quality.ts';
-import { DisplayName, MediaMode, Timestamp } from './room.ts';
+import { KnownName, MediaMode, Timestamp } from './room.ts';
 
 export const GatewayVertex = z.object({
   kind: z.literal('gateway'),
@@ -54,7 +54,7 @@ export const SessionVertex = z.object({
   kind: z.literal('session'),
   id: SessionId,
   userId: UserId,
-  name: DisplayName.optional().describe('Display name in its token.'),
+  name: KnownName.optional().describe('Display name in its token.'),
   gatewayId: GatewayId.describe('The gateway of its connection, or of the last one.'),
   connected: z.boolean().describe('False: its connection was lost, and it may resume.'),
   rooms: z.array(RoomId).describe('The rooms that it has joined.'),

@@ -1,6 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { fileURLToPath } from 'node:url';
-import { errorCatalogue, FlotillaError, firstIssue, type IssuedToken, RoomName } from '@flotilla/contracts';
+import {
+  DisplayName,
+  errorCatalogue,
+  FlotillaError,
+  firstIssue,
+  type IssuedToken,
+  RoomName,
+} from '@flotilla/contracts';
 import { CallRefused } from '@flotilla/resilience';
 import { AddressRates, bearerTokenOf, countRefusedRequest, retryAfter } from '@flotilla/runtime';
 import { Body, Controller, type DynamicModule, Get, Headers, Inject, Module, Post, Req, Res } from '@nestjs/common';
@@ -18,7 +25,7 @@ import { RegistryClient } from './registry-client.ts';
  */
 const entriesPerSecond = 5;
 
-const EntryRequest = z.strictObject({ room: RoomName, name: z.string().trim().min(1).max(64) });
+const EntryRequest = z.strictObject({ room: RoomName, name: DisplayName });
 
 export interface ConsoleOptions {
   /** URL of signaling; undefined for the host that served the page. */

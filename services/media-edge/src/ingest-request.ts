@@ -1,3 +1,4 @@
+import { DisplayName } from '@flotilla/contracts';
 import { z } from 'zod';
 
 const payloadType = z.int().min(0).max(127);
@@ -38,7 +39,7 @@ function hasReadableCredentials(text: string): boolean {
 }
 
 const common = {
-  name: z.string().trim().min(1).max(64).describe('Display name of the participant.'),
+  name: DisplayName.describe('Display name of the participant.'),
 };
 
 /** The body of `POST /v1/rooms/{room}/ingests`. */

@@ -35,6 +35,15 @@ test('an ingest that has failed closes a source that opens after the failure', a
   }
 });
 
+test('the display name of an ingest is checked as that of any participant', () => {
+  const request = (name: string) => IngestRequest.safeParse({ kind: 'rtsp', name, url: 'rtsp://camera/stream' });
+  expect(request('Camera 🎥').success).toBe(true);
+  expect(request('Camera\u202E').error!.issues[0]).toMatchObject({
+    path: ['name'],
+    message: expect.stringContaining('U+202E') as string,
+  });
+});
+
 test('a camera URL whose password is not percent-encoded is refused', () => {
   const request = (url: string) => IngestRequest.safeParse({ kind: 'rtsp', name: 'camera', url });
   expect(request('rtsp://a:b%20c@camera/stream').success).toBe(true);

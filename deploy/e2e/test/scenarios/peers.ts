@@ -108,24 +108,24 @@ export const peerScenarios: readonly PeerScenario[] = [
         ['peer', undefined],
       ]);
       const stream = microphone();
-      expect(await a.say(b, { ...description('offer', 'a1'), streams: [stream] })).toMatchObject(
+      expect(await a.say(b, { ...description('offer', 'gena1'), streams: [stream] })).toMatchObject(
         state('have-local-offer'),
       );
-      expect(await a.say(b, candidate('a1'))).toMatchObject(state('have-local-offer'));
+      expect(await a.say(b, candidate('gena1'))).toMatchObject(state('have-local-offer'));
       await b.receives('offer', 'candidate');
       expect(b.received[0]).toMatchObject({ from: a.id, payload: { streams: [stream] } });
-      expect(await b.say(a, description('pranswer', 'b1'))).toMatchObject(state('have-local-pranswer'));
-      expect(await b.say(a, candidate('b1'))).toMatchObject(state('have-local-pranswer'));
-      expect(await b.say(a, description('answer', 'b1'))).toMatchObject(state('stable'));
-      expect(await b.say(a, { kind: 'end_of_candidates', usernameFragment: 'b1' })).toMatchObject(state('stable'));
+      expect(await b.say(a, description('pranswer', 'genb1'))).toMatchObject(state('have-local-pranswer'));
+      expect(await b.say(a, candidate('genb1'))).toMatchObject(state('have-local-pranswer'));
+      expect(await b.say(a, description('answer', 'genb1'))).toMatchObject(state('stable'));
+      expect(await b.say(a, { kind: 'end_of_candidates', usernameFragment: 'genb1' })).toMatchObject(state('stable'));
       expect(await a.say(b, { kind: 'streams', streams: [{ ...stream, muted: true }] })).toMatchObject(state('stable'));
       await a.receives('pranswer', 'candidate', 'answer', 'end_of_candidates');
-      expect(await b.say(a, description('offer', 'b2'))).toMatchObject(state('have-local-offer'));
+      expect(await b.say(a, description('offer', 'genb2'))).toMatchObject(state('have-local-offer'));
       expect(await b.say(a, { kind: 'rollback' })).toMatchObject(state('stable'));
       expect(await b.say(a, { kind: 'close' })).toMatchObject(state('closed'));
       await a.receives('pranswer', 'candidate', 'answer', 'end_of_candidates', 'offer', 'rollback', 'close');
       await b.receives('offer', 'candidate', 'streams');
-      expect(await a.say(b, description('offer', 'a3'))).toMatchObject(state('have-local-offer'));
+      expect(await a.say(b, description('offer', 'gena3'))).toMatchObject(state('have-local-offer'));
       closeAll(a, b);
     },
   },
@@ -133,8 +133,8 @@ export const peerScenarios: readonly PeerScenario[] = [
     title: 'parts sent without waiting for replies are applied in order',
     run: async (topology) => {
       const [a, b] = await two(topology);
-      const many = Array.from({ length: 20 }, () => candidate('a1'));
-      const replies = await Promise.all([description('offer', 'a1'), ...many].map((part) => a.say(b, part)));
+      const many = Array.from({ length: 20 }, () => candidate('gena1'));
+      const replies = await Promise.all([description('offer', 'gena1'), ...many].map((part) => a.say(b, part)));
       expect(replies.filter(({ ok }) => !ok)).toEqual([]);
       await b.receives('offer', ...many.map(() => 'candidate'));
       closeAll(a, b);
@@ -144,12 +144,14 @@ export const peerScenarios: readonly PeerScenario[] = [
     title: 'a part that is invalid in the current state is refused with the state, and changes nothing',
     run: async (topology) => {
       const [a, b] = await two(topology);
-      expect(await a.say(b, description('answer', 'a1'))).toMatchObject(refused('WRONG_STATE', '"stable"'));
-      expect(await a.say(b, candidate('a1'))).toMatchObject(refused('WRONG_STATE', '"stable"'));
-      await a.say(b, description('offer', 'a1'));
-      expect(await a.say(b, description('answer', 'a1'))).toMatchObject(refused('WRONG_STATE', '"have-local-offer"'));
+      expect(await a.say(b, description('answer', 'gena1'))).toMatchObject(refused('WRONG_STATE', '"stable"'));
+      expect(await a.say(b, candidate('gena1'))).toMatchObject(refused('WRONG_STATE', '"stable"'));
+      await a.say(b, description('offer', 'gena1'));
+      expect(await a.say(b, description('answer', 'gena1'))).toMatchObject(
+        refused('WRONG_STATE', '"have-local-offer"'),
+      );
       expect(await b.say(a, { kind: 'rollback' })).toMatchObject(refused('WRONG_STATE', '"have-remote-offer"'));
-      const tooBig = { kind: 'answer', sdp: sdp('b1').padEnd(maxSdpLength + 1, ' ') };
+      const tooBig = { kind: 'answer', sdp: sdp('genb1').padEnd(maxSdpLength + 1, ' ') };
       expect(await b.say(a, tooBig)).toMatchObject(refused('SDP_TOO_BIG', '"have-remote-offer"'));
       expect(await b.say(a, { ...tooBig, sdp: tooBig.sdp.slice(0, maxSdpLength) })).toMatchObject(state('stable'));
       await a.receives('answer');
@@ -161,14 +163,14 @@ export const peerScenarios: readonly PeerScenario[] = [
     title: 'after an ICE restart a candidate of the previous generation is refused',
     run: async (topology) => {
       const [a, b] = await two(topology);
-      await a.say(b, description('offer', 'a1'));
-      await b.say(a, description('answer', 'b1'));
-      await a.say(b, description('offer', 'a2'));
-      expect(await a.say(b, candidate('a1'))).toMatchObject(state('have-local-offer'));
-      await b.say(a, description('answer', 'b2'));
-      expect(await a.say(b, candidate('a1'))).toMatchObject(refused('WRONG_STATE', 'generation "a1"'));
-      expect(await b.say(a, candidate('b1'))).toMatchObject(refused('WRONG_STATE', '"stable"'));
-      expect(await a.say(b, candidate('a2'))).toMatchObject(state('stable'));
+      await a.say(b, description('offer', 'gena1'));
+      await b.say(a, description('answer', 'genb1'));
+      await a.say(b, description('offer', 'gena2'));
+      expect(await a.say(b, candidate('gena1'))).toMatchObject(state('have-local-offer'));
+      await b.say(a, description('answer', 'genb2'));
+      expect(await a.say(b, candidate('gena1'))).toMatchObject(refused('WRONG_STATE', 'generation "gena1"'));
+      expect(await b.say(a, candidate('genb1'))).toMatchObject(refused('WRONG_STATE', '"stable"'));
+      expect(await a.say(b, candidate('gena2'))).toMatchObject(state('stable'));
       closeAll(a, b);
     },
   },
@@ -207,18 +209,18 @@ export const peerScenarios: readonly PeerScenario[] = [
       'a participant that resumes on another gateway gets the missed parts and continues; repeated parts apply once',
     run: async (topology) => {
       const [a, b] = await two(topology);
-      const offer = description('offer', 'a1');
+      const offer = description('offer', 'gena1');
       await a.say(b, offer);
-      const answer = description('answer', 'b1');
+      const answer = description('answer', 'genb1');
       const reply = await a.moveTo(1, async () => {
         expect(await b.say(a, answer)).toMatchObject(state('stable'));
-        expect(await b.say(a, candidate('b1'))).toMatchObject(state('stable'));
+        expect(await b.say(a, candidate('genb1'))).toMatchObject(state('stable'));
       });
       expect(reply).toMatchObject({ ok: true, payload: { rooms: [{ resumed: true }] } });
       await a.receives('answer', 'candidate');
       expect(await a.say(b, offer)).toMatchObject(state('stable'));
       expect(await b.say(a, answer)).toMatchObject(state('stable'));
-      expect(await a.say(b, candidate('a1'))).toMatchObject(state('stable'));
+      expect(await a.say(b, candidate('gena1'))).toMatchObject(state('stable'));
       await b.receives('offer', 'candidate');
       await a.receives('answer', 'candidate');
       closeAll(a, b);
@@ -256,14 +258,14 @@ export const peerScenarios: readonly PeerScenario[] = [
       'a third participant switches the room to the SFU: all are notified and keep their ids and publications, and only their own',
     run: async (topology) => {
       const [a, b] = await two(topology);
-      await a.say(b, description('offer', 'a1'));
+      await a.say(b, description('offer', 'gena1'));
       const third = await Negotiator.join(topology, a.room, 0);
       expect(third.joined).toMatchObject({ snapshot: { mediaMode: 'sfu', participants: [{}, {}, {}] }, media: {} });
       for (const each of [a, b]) {
         expect(await each.client.event('media_mode')).toMatchObject({ payload: { mediaMode: 'sfu' } });
         expect(each.client.events.map(({ type }) => type)).not.toContain('participant_left');
       }
-      expect(await b.say(a, description('answer', 'b1'))).toMatchObject(refused('WRONG_STATE', 'through the SFU'));
+      expect(await b.say(a, description('answer', 'genb1'))).toMatchObject(refused('WRONG_STATE', 'through the SFU'));
 
       const publicationId = newId('publication');
       const publish = async (each: Negotiator, ssrc: number): Promise<Reply> => {
