@@ -148,15 +148,12 @@ ${sections.join('\n')}`;
 }
 
 /**
- * @param {Pick<typeof import('@flotilla/signaling-gateway'), 'limitsTable' | 'requestCosts' | 'costPerPublication' | 'costPerRoom' | 'bytesPerCost'>} limits
+ * @param {typeof import('@flotilla/signaling-gateway')} limits
  * @param {ConfigSchema} config
  * @param {ConfigSchema} serverConfig of the other HTTP servers
  */
-function limitsPage(
-  { limitsTable, requestCosts, costPerPublication, costPerRoom, bytesPerCost },
-  config,
-  serverConfig,
-) {
+function limitsPage(limits, config, serverConfig) {
+  const { limitsTable, requestCosts, costPerPublication, costPerRoom, bytesPerCost, eventsOf } = limits;
   const shown = (/** @type {string} */ value) =>
     value.replace(/FLOTILLA_\w+/, (name) => {
       const unit = name.endsWith('_MS') ? ' ms' : name.endsWith('_SECONDS') ? ' s' : '';
@@ -175,6 +172,10 @@ function limitsPage(
         .map((name) => (name === 'none' ? '' : `\`${name}\``))
         .join('<br>')} |`,
   );
+  const roomRate = Number(config.shape['FLOTILLA_ROOM_BYTES_PER_SECOND']?.parse(undefined));
+  const perSecond = (/** @type {number} */ bytes, /** @type {number} */ participants) =>
+    Math.floor(roomRate / limits.fanOutBytes(bytes, participants));
+  const chatBytes = 200;
   return `# Limits
 
 Generated from \`services/signaling-gateway\` by \`npm run generate\`.
@@ -189,10 +190,28 @@ ${rows.join('\n')}
 ## Costs
 
 A request takes as many messages of the limit per second as it costs. Each publication that it names adds ${costPerPublication}, each room that a \`resume\` restores ${costPerRoom}, and each ${bytesPerCost} bytes add 1.
+The bytes are paid before the frame is read. The refusal of a frame above 1 KiB names the request in \`replyTo\` if \`id\` is the first field of the message.
 
 | cost | requests |
 | --- | --- |
 ${costRows.join('\n')}
+
+## Large rooms
+
+A message takes its bytes with the envelope, and ${limits.frameOverheadBytes} for its frame. In a room of n participants in the fleet, more than ${limits.receiversPerRate}, it takes n / ${limits.receiversPerRate}
+times as much, so that what its receivers are sent does not grow with the room. The number of participants may be 5 s old. A call is lively when each of
+3 participants sends 20 messages per second, or each of 3,000 one in three minutes, and 60 of those react at once; messages have ${chatBytes} bytes:
+
+| participants | needed per second | admitted per second at one gateway | at once |
+| --- | --- | --- | --- |
+| 3 | 60 | ${perSecond(chatBytes, 3)} | ${limits.roomBurstSeconds * perSecond(chatBytes, 3)} |
+| 3,000 | 17 | ${perSecond(chatBytes, 3000)} | ${limits.roomBurstSeconds * perSecond(chatBytes, 3000)} |
+
+Events of a room count as well where a client can repeat them: ${eventsOf.mute} for \`mute\`, ${eventsOf.publish} for \`publish\`, with the end of the publication, and ${eventsOf.join} for \`join\`, with the
+leave that follows. \`unpublish\` and \`leave\` are never refused for it. Each session has ${limits.ownEventsPerSecond} events per second and ${limits.ownEventBurst} at once for itself (${limits.resumedEventBurst} at once
+after a resume); whoever joins, publishes microphone, camera and screen, and switches the microphone each second, as with push-to-talk, stays below them in a call of any size.
+Above them, the sessions of a gateway share a rate of the room, as large as that of its messages: ${perSecond(limits.eventBytes, 3)} events per second in a room of 3, ${perSecond(limits.eventBytes, 3000)} in a
+room of 3,000.
 
 ## Other HTTP servers
 

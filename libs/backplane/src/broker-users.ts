@@ -38,7 +38,7 @@ export const brokerUses = {
     store: [
       ...(['rooms.get', 'rooms.join', 'rooms.leave', 'rooms.reassign', 'rooms.describeMedia'] as const),
       ...(['rooms.firstPage', 'rooms.nextPage', 'rooms.member', 'rooms.pair', 'rooms.putPair'] as const),
-      ...(['rooms.linkRelay', 'rooms.linkedRelay'] as const),
+      ...(['rooms.linkRelay', 'rooms.linkedRelay', 'rooms.requireBridge'] as const),
       ...(['sessions.requireOpenable', 'sessions.open', 'sessions.refresh', 'sessions.close'] as const),
       ...(['sessions.detach', 'sessions.isResumable', 'sessions.resume', 'sessions.confirmResume'] as const),
       ...(['sessions.connectedTo', 'sessions.gatewayAlive', 'sessions.reattach'] as const),

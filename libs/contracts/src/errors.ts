@@ -83,7 +83,7 @@ export const errorCatalogue = {
   BANNED: {
     status: 403,
     retry: false,
-    meaning: 'The user was removed from the room and may not join it yet.',
+    meaning: 'The user was removed from the room and may not join it, nor send messages into it, yet.',
     cure: 'Wait until the ban is over, or let a backend lift it: DELETE /v1/rooms/{room}/bans/{user}.',
   },
   NOT_FOUND: {
@@ -272,7 +272,8 @@ export const errorCatalogue = {
   RATE_LIMITED: {
     status: 429,
     retry: true,
-    meaning: 'Too many messages of this session or address, connections from this address, or publications.',
+    meaning:
+      'Too many messages, or bytes of them, of this session, user or address, into this room or to this user; too many connections from this address, changes in this room, or publications.',
     cure: 'Send less; the limits are in docs/limits.md.',
   },
   OVERLOADED: {

@@ -218,7 +218,7 @@ export const signalRequests = {
   message: {
     to: 'any',
     summary:
-      'Send a message to all participants of a room, the sender included (`room:<id>`), to all sessions of a user (`user:<id>`), or to every session (`*`, grant `broadcast`). A room that the session has not joined accepts it if the token names the room in `bridge` and the room was created with `acceptBridged`.',
+      'Send a message to all participants of a room, the sender included (`room:<id>`), to all sessions of a user (`user:<id>`), or to every session (`*`, grant `broadcast`). A room that the session has not joined accepts it if the token names the room in `bridge`, the room was created with `acceptBridged`, and the user is not banned from it.',
     payload: z.strictObject({ data: z.unknown().describe('Any JSON value.') }),
     reply: z.object({ seq: Offset.describe('Offset of the message in the stream of that address.') }),
   },

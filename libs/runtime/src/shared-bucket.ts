@@ -37,6 +37,11 @@ export class SharedBucket {
     return this.#tokens.take(now, count);
   }
 
+  /** The most that can be taken at once: what senders above their own part may use of a full bucket. */
+  get largest(): number {
+    return this.#tokens.burst * (1 - reservedShare);
+  }
+
   /** Whether it has all its tokens. */
   isFull(now: number = performance.now()): boolean {
     return this.#tokens.isFull(now);

@@ -7,4 +7,5 @@ export { type Candidate, chooseNode } from './placement.ts';
 export { RedisStore } from './redis/redis-store.ts';
 export { storeAccess, type StoreMethod } from './redis/store-access.ts';
 export { roomIdOf } from './room-id.ts';
+export { mayBeIn } from './room-record.ts';
 export * from './store.ts';

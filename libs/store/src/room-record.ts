@@ -62,6 +62,10 @@ export const notCovered = (): FlotillaError =>
     'the token does not cover this room: its claim `room` must name it or be `*`, with one of the grants publish, subscribe and data',
   );
 
+/** The refusal of a message from outside a room that accepts none. */
+export const notBridged = (): FlotillaError =>
+  new FlotillaError('FORBIDDEN', 'this room takes no messages from outside: it was created without `acceptBridged`');
+
 /** The refusal of what a participant lacks a grant for. */
 export const lacksGrant = (grant: RoomGrant): FlotillaError =>
   new FlotillaError('FORBIDDEN', `the participant does not have the grant "${grant}"`);

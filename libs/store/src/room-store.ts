@@ -161,6 +161,15 @@ export interface RoomStore {
    */
   remove(roomId: string, participantId: string, ban: Ban | undefined): Promise<boolean>;
 
+  /**
+   * Requires that a session may send messages into a room that it is not in, as its token allows. Returns the number of members.
+   * `resumeHash` is that of the connection that sends.
+   *
+   * Throws SESSION_EXPIRED when the session has ended or was resumed by another connection, TOKEN_REVOKED when tokens of its user from
+   * that time were, ROOM_NOT_FOUND, FORBIDDEN when the room was created without `acceptBridged`, BANNED.
+   */
+  requireBridge(roomId: string, sessionId: string, resumeHash: string): Promise<number>;
+
   /** Lets a user join again. False when there was no ban. */
   liftBan(roomId: string, userId: string): Promise<boolean>;
 

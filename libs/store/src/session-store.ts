@@ -176,6 +176,9 @@ export const maxSessionsPerUser = 256;
 /** Number of messages to a user that are kept for sessions that resume: the newest, and fewer of large ones, see `keptEntries`. */
 export const keptMessagesPerUser = 256;
 
+/** Bytes of kept messages to a user of one size: a message leaves as many of its size as fit. Mixed sizes come to four times as much. */
+export const maxInboxBytes = 256 * 1024;
+
 /** Maximum of the resume window, s, and of the interval of the pings, four of which a connection may be lost without notice. */
 export const maxResumeWindowSeconds = 300;
 export const maxHeartbeatSeconds = 60;

@@ -191,6 +191,29 @@ describe.each(adapters)('grants in %s', (_name, open) => {
     await expectWhole();
   });
 
+  test('a session may send into a room from outside while it lasts, its token is not revoked, and its user is not banned', async () => {
+    await store.rooms.create(roomRecord('open', { acceptBridged: true }));
+    const sessionId = await openSession({});
+    const bridge = (roomId = 'rm_open') => store.rooms.requireBridge(roomId, sessionId, `hash-of-${sessionId}`);
+    const codeOfBridge = (roomId?: string) => bridge(roomId).catch(({ code }: { code: string }) => code);
+    expect(await bridge()).toBe(0);
+    expect(await codeOfBridge('rm_a')).toBe('FORBIDDEN');
+    expect(await codeOfBridge('rm_none')).toBe('ROOM_NOT_FOUND');
+    const { member } = await store.rooms.join(newcomer('rm_open', await openSession({})));
+    expect(await bridge()).toBe(1);
+    await store.rooms.remove('rm_open', member.id, { userId: 'u', seconds: 60 });
+    expect(await codeOfBridge()).toBe('BANNED');
+    await store.rooms.liftBan('rm_open', 'u');
+    expect(await bridge()).toBe(0);
+    await expect(store.rooms.requireBridge('rm_open', sessionId, 'other')).rejects.toMatchObject({
+      code: 'SESSION_EXPIRED',
+    });
+    await store.sessions.revokeTokens('u', Math.ceil(Date.now() / 1000) + 1);
+    expect(await codeOfBridge()).toBe('TOKEN_REVOKED');
+    await store.sessions.revoke(sessionId);
+    expect(await codeOfBridge()).toBe('SESSION_EXPIRED');
+  });
+
   test('a ban takes the user out of the room with all its sessions, and nobody else', async () => {
     const own = [await openSession({}), await openSession({})];
     const other = newId('session');

@@ -3,7 +3,7 @@ import { type EventLog, gatewayStream, keptEntries, nodeStream, roomStream } fro
 import { compareOffsets, type FlotillaError, newId, NodeStats, type PeerQuality } from '@flotilla/contracts';
 import { cameraOf, joinAs, newcomer, nodeReport, notYet, roomRecord, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { keptMessagesPerUser, maxSessionsPerUser, type Store } from '../src/index.ts';
+import { keptMessagesPerUser, maxInboxBytes, maxSessionsPerUser, type Store } from '../src/index.ts';
 import { adapters, eventsOf } from './adapters.ts';
 
 const hash = (text: string) => createHash('sha256').update(text).digest('hex');
@@ -623,11 +623,28 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.sessions.messagesToUser('ada', entries[5]!.offset)).toMatchObject({ complete: true });
     });
 
+    test('messages to a detached user of mixed sizes are kept within a few times the bytes of an inbox', async () => {
+      const opened = session();
+      const from = await store.sessions.open(opened, hash('one'));
+      for (const [length, count] of [
+        [16_000, 20],
+        [8000, 20],
+        [2000, 80],
+        [500, 150],
+      ] as const)
+        for (let sent = 0; sent < count; sent++)
+          await store.sessions.sendToUser('ada', JSON.stringify('x'.repeat(length)));
+      const { entries } = await store.sessions.messagesToUser('ada', from);
+      const bytes = entries.reduce((sum, { data }) => sum + data.length, 0);
+      expect(bytes).toBeLessThan(4 * maxInboxBytes);
+      expect(entries.length).toBeLessThanOrEqual(keptMessagesPerUser);
+    });
+
     test('of large messages to a detached user fewer are kept, and the result is marked as incomplete', async () => {
       const opened = session();
       const from = await store.sessions.open(opened, hash('one'));
-      const message = JSON.stringify('x'.repeat(200_000));
-      const kept = keptEntries(keptMessagesPerUser, message.length);
+      const message = JSON.stringify('x'.repeat(16_000));
+      const kept = keptEntries(keptMessagesPerUser, message.length, maxInboxBytes);
       for (let number = 0; number < kept; number++) await store.sessions.sendToUser('ada', message);
       const all = await store.sessions.messagesToUser('ada', from);
       expect(all.complete).toBe(true);

@@ -59,7 +59,15 @@ export const limitsConfig = z.object({
   FLOTILLA_ROOM_BYTES_PER_SECOND: wholeNumber()
     .min(16_384)
     .default(262_144)
-    .describe('Bytes of messages into one room from this gateway per second; bursts of three times as many.'),
+    .describe(
+      'Bytes of messages into one room from this gateway per second, with their envelopes; bursts of three times as many. In a room of more than 128 participants a message counts accordingly more (docs/limits.md).',
+    ),
+  FLOTILLA_USER_BYTES_PER_SECOND: wholeNumber()
+    .min(16_384)
+    .default(131_072)
+    .describe(
+      'Bytes of messages to one user, and from one user to users, through this gateway per second, with their envelopes; from one address twice as many. Bursts of three times as many.',
+    ),
   FLOTILLA_HTTP_REQUESTS_PER_SECOND_PER_ADDRESS: wholeNumber()
     .min(1)
     .default(100)

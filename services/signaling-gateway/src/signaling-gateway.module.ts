@@ -21,6 +21,8 @@ import { SignalAdapter, type SignalServices } from './inbound/signal.adapter.ts'
 import { REQUEST_HANDLERS, SignalGateway } from './inbound/signal.gateway.ts';
 import { ConnectionLimits } from './limits/connection-limits.ts';
 import { RoomBytes } from './limits/room-bytes.ts';
+import { RoomEvents } from './limits/room-events.ts';
+import { UserBytes, usersPerAddress } from './limits/user-bytes.ts';
 import { Overload } from './limits/overload.ts';
 import { UserMessages } from './messages/user-messages.ts';
 import { Negotiations } from './negotiation/negotiations.ts';
@@ -34,6 +36,8 @@ import { TokenRequests } from './requests/token-requests.ts';
 import { IceServers } from './rooms/ice-servers.ts';
 import { Memberships } from './rooms/memberships.ts';
 import { MetadataLinks } from './rooms/metadata-links.ts';
+import { RoomChanges } from './rooms/room-changes.ts';
+import { RoomSizes } from './rooms/room-sizes.ts';
 import { RoomStreams } from './rooms/room-streams.ts';
 import { GatewayHeartbeat } from './sessions/gateway-heartbeat.ts';
 import { LostSessions } from './sessions/lost-sessions.ts';
@@ -121,6 +125,7 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): {
     table,
     store.sessions,
     events,
+    new UserBytes(config.FLOTILLA_USER_BYTES_PER_SECOND),
     {
       onReplaced: (sessionId, resumeHash) => lifecycle.replaced(sessionId, resumeHash),
       onRevoked: (sessionId) => lifecycle.revoked(sessionId),
@@ -140,6 +145,7 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): {
     perAddress: config.FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS,
     perAddressPerSecond: config.FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS,
     messagesPerAddressPerSecond: config.FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS,
+    userBytesPerAddressPerSecond: config.FLOTILLA_USER_BYTES_PER_SECOND * usersPerAddress,
   });
   const handshake = new Handshake(
     new UpgradeAuthenticator(verifier),
@@ -154,17 +160,21 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): {
     },
   );
   const topology = new TopologyStream(store, log);
+  const sizes = new RoomSizes(store.rooms, streams);
+  const roomBytes = new RoomBytes(config.FLOTILLA_ROOM_BYTES_PER_SECOND);
+  const roomEvents = new RoomEvents(config.FLOTILLA_ROOM_BYTES_PER_SECOND);
   const handlers = requestHandlers({
     rooms: new RoomRequests(backplane, memberships, streams, messages, lifecycle, log),
     memberships,
     nodes: new NodeRequests(bus),
-    messages: new MessageRequests(backplane, messages, streams, new RoomBytes(config.FLOTILLA_ROOM_BYTES_PER_SECOND)),
+    messages: new MessageRequests(backplane, messages, streams, sizes, roomBytes),
     migrations: new MigrationRequests(bus),
     negotiations: new Negotiations(store.rooms),
     metadata: new MetadataLinks(bus, store, log),
     tokens: new TokenRequests(verifier, store.sessions),
     topology,
     iceServers: new IceServers(config),
+    changes: new RoomChanges(roomEvents, sizes),
   });
   const gateway = new Gateway(
     {

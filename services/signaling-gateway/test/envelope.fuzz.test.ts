@@ -15,7 +15,7 @@ import { costOf } from '../src/limits/request-costs.ts';
 function checkedMessage(text: string): void {
   const request = parseRequest(text);
   expect(Request.parse(request)).toEqual(request);
-  expect(request.id).toBe(idOf(text));
+  if (Buffer.byteLength(text) <= 1024) expect(request.id).toBe(idOf(Buffer.from(text)));
   const { payload, roomId, to } = readPayload(request, 'acme');
   const { payload: schema } = signalRequests[request.type as RequestType];
   expect(isWellFormed({ payload, roomId, to })).toBe(true);
@@ -47,7 +47,7 @@ testParser('message envelope', new URL('corpus/envelope/', import.meta.url), {
       return 'accepted';
     } catch (error) {
       if (!(error instanceof FlotillaError)) throw error;
-      const id = idOf(text);
+      const id = idOf(input);
       if (id !== null) expect(id.length).toBeLessThanOrEqual(64);
       return error.code;
     }

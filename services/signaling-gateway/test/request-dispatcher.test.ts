@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  FlotillaError,
   Grant,
   type GrantRule,
   requestExamples,
@@ -8,6 +9,7 @@ import {
   signalRequests,
   type TokenClaims,
 } from '@flotilla/contracts';
+import { TokenBucket } from '@flotilla/runtime';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { describe, expect, test, vi } from 'vitest';
 import { type BoundHandlers, RequestDispatcher, type RequestLimits } from '../src/inbound/request-dispatcher.ts';
@@ -32,8 +34,8 @@ function dispatching(
 ) {
   const replies: Reply[] = [];
   const recording = recordingSession('ss_a', (text) => replies.push(JSON.parse(text) as Reply), grants);
-  const withoutTurn = { iceServers: { of: () => ({}) } };
-  const table = requestHandlers({ ...withoutTurn, ...services } as unknown as RequestServices);
+  const unlimited = { iceServers: { of: () => ({}) }, changes: { take: () => undefined } };
+  const table = requestHandlers({ ...unlimited, ...services } as unknown as RequestServices);
   const handlers: BoundHandlers = {
     table,
     callbacks: new Map(
@@ -44,22 +46,23 @@ function dispatching(
     messagesPerSecond: 1000,
     messageBurst: 1000,
     messageBytes: 16_384,
-    ...limits_,
     overload: new Overload(500),
     onFlood: () => undefined,
     onRequest: () => undefined,
+    ...limits_,
   };
   const dispatcher = new RequestDispatcher(recording.session, handlers, limits, log);
   let lastId = 0;
+  const receive = (text: string): void => dispatcher.receive(Buffer.from(text));
   const send = (type: RequestType, payload: object, to?: string): void =>
-    dispatcher.receive(JSON.stringify({ id: String(++lastId), type, to, payload }));
+    receive(JSON.stringify({ id: String(++lastId), type, to, payload }));
   const answered = (count: number) =>
     waitFor(`${count} replies`, () => replies.length >= count || notYet(`${replies.length} came`), { everyMs: 1 });
   const handled = () =>
     waitFor('no request is left', () => recording.session.requests.size === 0 || notYet('there are some'), {
       everyMs: 1,
     });
-  return { ...recording, replies, send, dispatcher, answered, handled };
+  return { ...recording, replies, send, receive, answered, handled };
 }
 
 const publicationId = 'pub_0123456789abcdef';
@@ -80,9 +83,9 @@ describe('request dispatcher', () => {
   test.each(Object.entries(requestExamples))(
     'half of a surrogate pair in any text of a request %s is refused with BAD_MESSAGE',
     (type, { to, payload }: { to?: string; payload: object }) => {
-      const { dispatcher, replies } = dispatching({});
+      const { receive, replies } = dispatching({});
       const requests = [...withHalfPairs({ id: '1', type, ...(to !== undefined && { to }), payload })];
-      for (const request of requests) dispatcher.receive(JSON.stringify(request));
+      for (const request of requests) receive(JSON.stringify(request));
       expect(replies).toHaveLength(requests.length);
       expect(new Set(replies.map(({ error }) => error?.code))).toEqual(new Set(['BAD_MESSAGE']));
     },
@@ -109,6 +112,75 @@ describe('request dispatcher', () => {
     expect(replies).toMatchObject([{ ok: true }]);
   });
 
+  test('a large frame is paid before it is read: one that a session or its address cannot pay is not parsed', () => {
+    const unread = `{"id":"large","type":${' '.repeat(65_000)}`;
+    const { receive, replies, session } = dispatching({}, undefined, { messagesPerSecond: 1, messageBurst: 150 });
+    for (let sent = 0; sent < 3; sent++) receive(unread);
+    session.messagesOfAddress = new TokenBucket(1, 20);
+    receive('{"id":"small"}');
+    receive(`{"id":"medium","x":"${'x'.repeat(20 * 1024)}"}`);
+    expect(replies.map(({ replyTo, error }) => [replyTo, error?.code])).toEqual([
+      ['large', 'BAD_MESSAGE'],
+      ['large', 'BAD_MESSAGE'],
+      ['large', 'RATE_LIMITED'],
+      ['small', 'BAD_MESSAGE'],
+      ['medium', 'RATE_LIMITED'],
+    ]);
+  });
+
+  test('a client that keeps sending after refusals is reported, whichever limit refuses it', async () => {
+    const limited = async (): Promise<never> => {
+      throw new FlotillaError('RATE_LIMITED');
+    };
+    const limit = { messagesPerSecond: 0.001, messageBurst: 1 };
+    const wide = { messagesPerSecond: 0.001, messageBurst: 10_000 };
+    const cases: [limits: Partial<RequestLimits>, ofAddress: TokenBucket | undefined][] = [
+      [limit, undefined],
+      [wide, new TokenBucket(0.001, 1)],
+      [wide, undefined],
+    ];
+    for (const [limits, ofAddress] of cases) {
+      const onFlood = vi.fn();
+      const { session, send, replies, handled } = dispatching({ messages: { send: limited } }, undefined, {
+        ...limits,
+        onFlood,
+      });
+      session.messagesOfAddress = ofAddress;
+      for (let sent = 0; sent < 500; sent++) {
+        send('message', { data: 1 }, 'room:rm_a');
+        await handled();
+      }
+      // Those that the limit accepts, the handler refuses.
+      expect(new Set(replies.map(({ error }) => error?.code))).toEqual(new Set(['RATE_LIMITED']));
+      expect(replies).toHaveLength(500);
+      send('message', { data: 1 }, 'room:rm_a');
+      await handled();
+      expect(onFlood).toHaveBeenCalled();
+    }
+  });
+
+  test('a refused frame that is larger than a message may be counts as several refusals', () => {
+    const onFlood = vi.fn();
+    const limits = { messagesPerSecond: 0.001, messageBurst: 1, onFlood };
+    const { receive } = dispatching({}, undefined, limits);
+    receive('{}');
+    for (let sent = 0; sent < 125; sent++) receive(' '.repeat(65_536));
+    expect(onFlood).not.toHaveBeenCalled();
+    receive('{}');
+    expect(onFlood).toHaveBeenCalledOnce();
+  });
+
+  test('the id of a large frame that is refused is read only where it comes first', () => {
+    const { receive, replies } = dispatching({}, undefined, { messagesPerSecond: 0.001, messageBurst: 1 });
+    receive('{}');
+    const data = 'x'.repeat(2000);
+    receive(JSON.stringify({ type: 'ping', id: 'small' }));
+    receive(JSON.stringify({ id: 'large', data }));
+    receive(JSON.stringify({ data, id: 'last' }));
+    receive(`{"id":"escaped\\n","data":"${data}"}`);
+    expect(replies.slice(1).map(({ replyTo }) => replyTo)).toEqual(['small', 'large', null, null]);
+  });
+
   test('a message above the limit of bytes is refused, and a list that names a publication twice', async () => {
     const { send, answered, replies } = dispatching({});
     send('message', { data: 'x'.repeat(16_384) }, 'room:rm_a');
@@ -123,9 +195,9 @@ describe('request dispatcher', () => {
       received.push(payload.data);
       return { seq: '1-0' };
     };
-    const { dispatcher, answered } = dispatching({ messages: { send } });
+    const { receive, answered } = dispatching({ messages: { send } });
     for (const data of ['"😀"', '"\\ud83d\\ude00"', '"\\\\ud83d"'])
-      dispatcher.receive(`{"id":"1","type":"message","to":"room:rm_a","payload":{"data":${data}}}`);
+      receive(`{"id":"1","type":"message","to":"room:rm_a","payload":{"data":${data}}}`);
     await answered(3);
     expect(received).toEqual(['😀', '😀', '\\ud83d']);
   });
@@ -235,9 +307,9 @@ describe('grants of requests', () => {
 
   /** The code that a request with its example is refused with, `handled` when its handler runs. */
   const outcomeOf = async (type: RequestType, to: string | undefined, grants: Grant[]): Promise<string> => {
-    const { dispatcher, replies, answered } = dispatching({}, grants);
+    const { receive, replies, answered } = dispatching({}, grants);
     const { payload } = requestExamples[type];
-    dispatcher.receive(JSON.stringify({ id: '1', type, ...(to !== undefined && { to }), payload }));
+    receive(JSON.stringify({ id: '1', type, ...(to !== undefined && { to }), payload }));
     await answered(1);
     // Without services, the handler itself fails.
     return replies[0]?.error?.code === 'FORBIDDEN' ? 'FORBIDDEN' : 'handled';

@@ -136,11 +136,12 @@ export const hostileGrants: readonly HostileScenario[] = [
       }),
   },
   {
-    title: 'a removed participant stays out of the room with its session, its resume token and new tokens',
+    title:
+      'a removed participant stays out of the room with its session, its resume token and new tokens, also those with the claim `bridge`',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async () => {
         const { api, signalUrls } = topology;
-        const room = await topology.api.newRoom('media');
+        const room = await topology.api.newRoom('media', { acceptBridged: true });
         const userId = uniqueName('removed');
         const token = await api.issueToken(room, { userId });
         const { raw } = await joinWithMedia(topology, room, undefined, token);
@@ -165,9 +166,15 @@ export const hostileGrants: readonly HostileScenario[] = [
         expect(await resumed.request('join', { room })).toMatchObject(banned);
         const other = await RawClient.connect(signalUrls[0]!, { token: await api.issueToken(room, { userId }) });
         expect(await other.request('join', { room })).toMatchObject(banned);
+        const bridge = await RawClient.connect(signalUrls.at(-1)!, {
+          token: await api.issueFleetToken({ userId, bridge: [room] }),
+        });
+        const sendFromOutside = () => bridge.request('message', { data: 'from outside' }, `room:${room}`);
+        expect(await sendFromOutside()).toMatchObject(banned);
         expect(await api.request('DELETE', `/v1/rooms/${room}/bans/${userId}`)).toMatchObject({ status: 204 });
+        expect(await sendFromOutside()).toMatchObject({ ok: true });
         expect(await other.request('join', { room })).toMatchObject({ ok: true });
-        for (const client of [resumed, other, honest.raw]) client.close();
+        for (const client of [resumed, other, bridge, honest.raw]) client.close();
       }),
   },
   {

@@ -19,6 +19,7 @@ import {
   listKey,
   maxTenantScan,
   mediaModeOf,
+  notBridged,
   pageOfBans,
   pageOfTenant,
   roomIdOfListKey,
@@ -152,6 +153,17 @@ export class MemoryRooms implements RoomStore {
 
   async liftBan(roomId: string, userId: string): Promise<boolean> {
     return this.#rooms.get(roomId)?.bans.delete(userId) ?? false;
+  }
+
+  async requireBridge(roomId: string, sessionId: string, resumeHash: string): Promise<number> {
+    const session = this.shared.sessions.get(sessionId);
+    if (session?.resumeHash !== resumeHash) throw new FlotillaError('SESSION_EXPIRED');
+    if (this.shared.isRevoked(session.userId, session.issuedAt)) throw new FlotillaError('TOKEN_REVOKED');
+    const record = this.#rooms.get(roomId);
+    if (!record) throw new FlotillaError('ROOM_NOT_FOUND');
+    if (!record.room.acceptBridged) throw notBridged();
+    if ((record.bans.get(session.userId) ?? 0) > this.shared.now()) throw new FlotillaError('BANNED');
+    return record.members.size;
   }
 
   async bans(

@@ -14,6 +14,7 @@ import {
   type ConnectedSession,
   type FailedRecord,
   keptMessagesPerUser,
+  maxInboxBytes,
   maxSessionsPerUser,
   type ResumedSession,
   resumeRepeatSeconds,
@@ -31,8 +32,6 @@ export class MemorySessions implements SessionStore {
   /** Used resume tokens that still work, until when. */
   readonly #usedUntil = new Map<string, number>();
   readonly #usedTokens = new Map<string, number>();
-  /** By user, or `*`: tokens issued before the time (s) are refused. */
-  readonly #cutoffs = new Map<string, { readonly issuedBefore: number; readonly keptUntil: number }>();
   readonly #gateways = new Map<string, number>();
   readonly #inboxes = new Map<string, Inbox>();
 
@@ -46,7 +45,7 @@ export class MemorySessions implements SessionStore {
 
   /** Throws TOKEN_REVOKED, TOKEN_REPLAYED, TOO_MANY_SESSIONS. */
   #requireOpenable(userId: string, issuedAt: number, tokenId: string | undefined): void {
-    if (this.#isRevoked(userId, issuedAt)) throw new FlotillaError('TOKEN_REVOKED');
+    if (this.shared.isRevoked(userId, issuedAt)) throw new FlotillaError('TOKEN_REVOKED');
     if (tokenId !== undefined && this.#isUsed(tokenId)) throw new FlotillaError('TOKEN_REPLAYED');
     if (this.shared.sessionsOf(userId).length >= maxSessionsPerUser) throw new FlotillaError('TOO_MANY_SESSIONS');
   }
@@ -67,23 +66,13 @@ export class MemorySessions implements SessionStore {
     this.#usedTokens.set(tokenId, keptUntil);
   }
 
-  /** Whether a token is refused because it was issued before the time that `revokeTokens` set for its user, or for all. */
-  #isRevoked(userId: string, issuedAt = 0): boolean {
-    const now = this.shared.now();
-    return [userId, '*'].some((whose) => {
-      const cutoff = this.#cutoffs.get(whose);
-      if (cutoff && cutoff.keptUntil <= now) this.#cutoffs.delete(whose);
-      else if (cutoff) return issuedAt < cutoff.issuedBefore;
-      return false;
-    });
-  }
-
   async revokeTokens(userId: string | undefined, issuedBefore: number): Promise<void> {
     const now = this.shared.now();
-    for (const [whose, { keptUntil }] of this.#cutoffs) if (keptUntil <= now) this.#cutoffs.delete(whose);
+    const { cutoffs } = this.shared;
+    for (const [whose, { keptUntil }] of cutoffs) if (keptUntil <= now) cutoffs.delete(whose);
     const whose = userId ?? '*';
-    if ((this.#cutoffs.get(whose)?.issuedBefore ?? 0) >= issuedBefore) return;
-    this.#cutoffs.set(whose, { issuedBefore, keptUntil: now + cutoffKeptSeconds(issuedBefore, now) * 1000 });
+    if ((cutoffs.get(whose)?.issuedBefore ?? 0) >= issuedBefore) return;
+    cutoffs.set(whose, { issuedBefore, keptUntil: now + cutoffKeptSeconds(issuedBefore, now) * 1000 });
   }
 
   async open(
@@ -102,7 +91,7 @@ export class MemorySessions implements SessionStore {
     const session = this.#sessions.get(sessionId);
     if (session?.resumeHash !== resumeHash) throw new FlotillaError('SESSION_EXPIRED');
     if (session.tokenId === token.id) return;
-    if (this.#isRevoked(session.userId, claims.issuedAt)) throw new FlotillaError('TOKEN_REVOKED');
+    if (this.shared.isRevoked(session.userId, claims.issuedAt)) throw new FlotillaError('TOKEN_REVOKED');
     this.#useToken(token);
     const { name, room, grants, maxPublishBitrate, bridge, issuedAt = 0, expiresAt } = claims;
     const refreshed = { name, room, grants, maxPublishBitrate, bridge, issuedAt, expiresAt, tokenId: token.id };
@@ -129,7 +118,7 @@ export class MemorySessions implements SessionStore {
     const { entries = [], isTrimmed = false } = this.#inboxes.get(userId) ?? {};
     const offset = nextOffset(entries.at(-1)?.offset ?? startOfStream, now);
     const kept = [...entries, { offset, data: message }].slice(
-      -keptEntries(keptMessagesPerUser, Buffer.byteLength(message)),
+      -keptEntries(keptMessagesPerUser, Buffer.byteLength(message), maxInboxBytes),
     );
     this.#inboxes.set(userId, { entries: kept, isTrimmed: isTrimmed || kept.length <= entries.length });
     const gateways = new Set(sessions.flatMap(({ dueAt, gatewayId }) => (dueAt === undefined ? [gatewayId] : [])));

@@ -70,6 +70,8 @@ export type SessionEntry = Omit<SessionRecord, 'rooms'> & {
 export class MemoryState {
   readonly rooms = new Map<string, RoomRecord>();
   readonly sessions = new Map<string, SessionEntry>();
+  /** By user, or `*`: tokens issued before the time (s) are refused. */
+  readonly cutoffs = new Map<string, { readonly issuedBefore: number; readonly keptUntil: number }>();
   readonly #sessionRooms = new Map<string, Set<string>>();
 
   constructor(
@@ -83,6 +85,17 @@ export class MemoryState {
 
   append(roomId: string, event: RoomEvent, ttlSeconds?: number): void {
     this.log.appendNow(roomStream(roomId), encodeRoomEvent(event), ttlSeconds);
+  }
+
+  /** Whether a token is refused because it was issued before the time that `revokeTokens` set for its user, or for all. */
+  isRevoked(userId: string, issuedAt = 0): boolean {
+    const now = this.now();
+    return [userId, '*'].some((whose) => {
+      const cutoff = this.cutoffs.get(whose);
+      if (cutoff && cutoff.keptUntil <= now) this.cutoffs.delete(whose);
+      else if (cutoff) return issuedAt < cutoff.issuedBefore;
+      return false;
+    });
   }
 
   sessionsOf(userId: string): string[] {

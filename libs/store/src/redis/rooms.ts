@@ -21,6 +21,7 @@ import {
   type ListPage,
   maxTenantScan,
   mediaModeOf,
+  notBridged,
   notCovered,
   pageOfBans,
   pageOfTenant,
@@ -218,6 +219,13 @@ export class RedisRooms implements RoomStore {
     const banned = { banUser: ban?.userId ?? '', banSeconds: ban?.seconds ?? 0 };
     const values = { roomId, participantId, reason: 'removed', trace: traceField(), ...banned };
     return (await this.client.run('leave', values)) === 1;
+  }
+
+  async requireBridge(roomId: string, sessionId: string, resumeHash: string): Promise<number> {
+    const answer = await this.client.run('requireBridge', { roomId, sessionId, resumeHash });
+    if (answer === 'FORBIDDEN') throw notBridged();
+    if (typeof answer === 'string') throw new FlotillaError(answer);
+    return answer;
   }
 
   async liftBan(roomId: string, userId: string): Promise<boolean> {

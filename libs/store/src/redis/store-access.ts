@@ -31,6 +31,7 @@ const methods: Readonly<Record<StoreMethod, Method>> = {
   'rooms.nextPage': { scripts: ['roomPage', 'orderMembers'] },
   'rooms.leave': { scripts: ['leave'] },
   'rooms.remove': { scripts: ['leave'] },
+  'rooms.requireBridge': { scripts: ['requireBridge'] },
   'rooms.liftBan': { keys: { bans: ['ZREM'] } },
   'rooms.bans': { scripts: ['listBans'] },
   'rooms.reassign': { scripts: ['reassign'] },

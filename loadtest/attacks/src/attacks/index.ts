@@ -5,13 +5,17 @@ import { damagedEnvelopes, damagedFrames } from './malformed.ts';
 import { keyFrames, reopenedMedia } from './media.ts';
 import { metadataFlood } from './metadata.ts';
 import { joinLeave, openMedia, repeatedIds, restartIce, subscribeAll, topologyWatch } from './requests.ts';
-import { messageFlood, pairMessages, pairSmallMessages, roomMessages } from './room-messages.ts';
+import { messageFlood, pairMessages, pairSmallMessages, roomFanOut, roomMessages } from './room-messages.ts';
+import { largeFrames, userMessages } from './user-messages.ts';
 
 export const attacks: readonly Attack[] = [
   roomMessages,
   pairMessages,
   pairSmallMessages,
+  roomFanOut,
+  userMessages,
   messageFlood,
+  largeFrames,
   repeatedIds,
   openMedia,
   restartIce,

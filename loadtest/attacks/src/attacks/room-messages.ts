@@ -5,7 +5,7 @@ const senders = 4;
 const largest = 'x'.repeat(16_000);
 const expected = ['ok', 'RATE_LIMITED', 'HTTP 429 RATE_LIMITED'];
 
-function floodRoom(attacker: Attacker, room: string, parallel: number, data: string): Promise<void> {
+function floodRoom(attacker: Attacker, room: string, parallel: number, data: unknown): Promise<void> {
   return attacker.repeat(parallel, async () => {
     const client = await attacker.enter(room);
     await attacker.flood(client, () => ({ type: 'message', to: `room:${room}`, payload: { data } }));
@@ -29,6 +29,27 @@ export const pairMessages: Attack = {
 };
 
 const smallSenders = 20;
+/** With the senders and the pair, below what the SFU node takes. */
+const receivers = 160;
+
+export const roomFanOut: Attack = {
+  name: 'room-fan-out',
+  about: `${smallSenders} members of a room send it, and ${receivers} others, messages of one byte, as fast as it takes them`,
+  expected,
+  streams: 1,
+  run: async (attacker) => {
+    const room = await attacker.api.newRoom('attack', { maxParticipants: receivers + smallSenders });
+    const listening = Array.from({ length: receivers }, () => attacker.enter(room));
+    const clients = (await Promise.allSettled(listening)).flatMap((each) => {
+      if (each.status === 'fulfilled') return each.value;
+      attacker.countError(each.reason);
+      return [];
+    });
+    for (const { socket } of clients) socket.removeAllListeners('message');
+    await floodRoom(attacker, room, smallSenders, 0);
+    for (const client of clients) client.close();
+  },
+};
 
 export const pairSmallMessages: Attack = {
   name: 'pair-small-messages',

@@ -31,9 +31,19 @@ export function parseRequest(text: string | undefined): Request {
   return request.data;
 }
 
-/** The id of a message, if it is JSON, so that the client can match the refusal. */
-export function idOf(text: string | undefined): string | null {
-  if (text === undefined || nestsDeeperThan(text, maxNesting)) return null;
+/** Frames up to this size are read for their id as a whole, bytes. */
+const wholeFrameBytes = 1024;
+/** The begin of a message with its id in front. */
+const idInFront = /^\s*\{\s*"id"\s*:\s*"([^"\\]{0,64})"/;
+
+/**
+ * The id of a message that is refused, if it is JSON, so that the client can match the refusal. Of a large one it is read only where it
+ * comes first, because refusing must cost less than handling.
+ */
+export function idOf(frame: Buffer): string | null {
+  const text = frame.toString('utf8', 0, wholeFrameBytes);
+  if (frame.length > wholeFrameBytes) return idInFront.exec(text)?.[1] ?? null;
+  if (nestsDeeperThan(text, maxNesting)) return null;
   try {
     const { id } = JSON.parse(text) as { id?: unknown };
     return typeof id === 'string' ? id.slice(0, 64) : null;

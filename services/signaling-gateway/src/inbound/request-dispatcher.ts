@@ -7,7 +7,7 @@ import {
 } from '@flotilla/contracts';
 import { counter, histogram, inSpan, type Logger, type SpanOptions, TokenBucket } from '@flotilla/runtime';
 import { roomIdOf } from '@flotilla/store';
-import { costOf } from '../limits/request-costs.ts';
+import { costOf, frameCost } from '../limits/request-costs.ts';
 import type { Overload } from '../limits/overload.ts';
 import { countRejection } from '../limits/rejections.ts';
 import { type Received, ReplyThen, type RequestHandler, type RequestHandlers } from '../requests/request-handler.ts';
@@ -64,25 +64,27 @@ export class RequestDispatcher {
     this.#refusals = new TokenBucket(limits.messagesPerSecond, refusalBurst);
   }
 
-  receive(text: string | undefined): void {
-    if (!this.#bucket.take()) return this.#refuse(text);
-    // The limit is shared with other sessions of the address, so this one is not closed for it.
-    if (this.session.messagesOfAddress?.take() === false)
-      return this.#tooFast(text, 'too many messages a second from this address');
+  receive(frame: Buffer, isBinary = false): void {
+    const bytes = frame.length;
+    const paid = frameCost(bytes);
+    // Paid before it is read: reading is most of the work of a large one.
+    if (!take(this.#bucket, paid))
+      return this.#refuse(frame, `more than ${this.limits.messagesPerSecond} messages a second, by their cost`);
+    if (!take(this.session.messagesOfAddress, paid))
+      return this.#refuse(frame, 'too many messages a second from this address, by their cost');
     let request: Request;
     try {
-      request = parseRequest(text);
+      request = parseRequest(isBinary ? undefined : frame.toString());
     } catch (error) {
-      return this.#fail(idOf(text), 'unreadable', error);
+      return this.#fail(isBinary ? null : idOf(frame), 'unreadable', error);
     }
     this.limits.onRequest(this.session);
-    const bytes = Buffer.byteLength(text!);
     if (request.type === 'message' && bytes > this.limits.messageBytes) {
       const message = `the message has ${bytes} bytes; at most ${this.limits.messageBytes} are accepted`;
       return this.#fail(request.id, request.type, new FlotillaError('MESSAGE_TOO_BIG', message));
     }
     const rooms = this.session.awaitsResume ? this.session.resumption!.rooms.length : 0;
-    if (!this.#pay(costOf(request.type, request.payload, bytes, rooms) - 1))
+    if (!this.#payRest(costOf(request.type, request.payload, bytes, rooms), paid))
       return this.#fail(request.id, request.type, new FlotillaError('RATE_LIMITED', tooCostly));
     if (this.limits.overload.level >= shedAt(request))
       return this.#fail(request.id, request.type, new FlotillaError('OVERLOADED'));
@@ -95,20 +97,15 @@ export class RequestDispatcher {
     this.#enqueue(request);
   }
 
-  /** Takes what a request costs beyond its one message. A cost above the burst of a limit is paid by its full bucket. */
-  #pay(cost: number): boolean {
-    const limits = [this.#bucket, this.session.messagesOfAddress];
-    return limits.every((bucket) => bucket?.take(undefined, Math.min(cost, bucket.burst - 1)) !== false);
+  /** Takes what a request costs beyond its frame. */
+  #payRest(cost: number, paid: number): boolean {
+    return [this.#bucket, this.session.messagesOfAddress].every((bucket) => take(bucket, cost, paid));
   }
 
-  /** Refusing costs less than handling, but a client that never stops is not answered forever. */
-  #refuse(text: string | undefined): void {
-    if (!this.#refusals.take()) return this.limits.onFlood(this.session);
-    this.#tooFast(text, `more than ${this.limits.messagesPerSecond} messages a second`);
-  }
-
-  #tooFast(text: string | undefined, message: string): void {
-    this.#fail(idOf(text), 'unreadable', new FlotillaError('RATE_LIMITED', message));
+  /** Refuses a frame that was not read. One that is larger than a message may be counts as several. */
+  #refuse(frame: Buffer, message: string): void {
+    const refusals = Math.max(1, frame.length / this.limits.messageBytes);
+    this.#fail(idOf(frame), 'unreadable', new FlotillaError('RATE_LIMITED', message), refusals);
   }
 
   #enqueue(request: Request): void {
@@ -157,14 +154,23 @@ export class RequestDispatcher {
     };
   }
 
-  #fail(id: string | null, type: string, error: unknown): void {
+  #fail(id: string | null, type: string, error: unknown, refusals = 1): void {
     const failure = FlotillaError.from(error);
     if (failure.code === 'INTERNAL')
       this.log.error({ err: failure.cause, sessionId: this.session.id, type }, 'request failed');
     messages.inc({ type: Object.hasOwn(signalRequests, type) ? type : 'unknown', outcome: failure.code });
     if (rejections.has(failure.code)) countRejection('request', failure.code);
+    // Refusing costs less than handling, but a client that never stops is not answered forever.
+    if (failure.code === 'RATE_LIMITED' && !take(this.#refusals, refusals)) return this.limits.onFlood(this.session);
     this.session.reply({ replyTo: id, ok: false, error: failure.body });
   }
+}
+
+/** Takes a cost of which `paid` was taken before. A cost above the burst of a limit is paid by its full bucket. */
+function take(bucket: TokenBucket | undefined, cost: number, paid = 0): boolean {
+  if (!bucket) return true;
+  const { burst } = bucket;
+  return bucket.take(undefined, Math.min(cost, burst) - Math.min(paid, burst));
 }
 
 /** Errors that `signaling_rejected_total` counts: a permission is missing or a limit is reached. */

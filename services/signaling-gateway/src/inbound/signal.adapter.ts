@@ -141,14 +141,15 @@ export class SignalAdapter extends AbstractWsAdapter {
 
   /** Completes the upgrade. Returns false when `ws` refuses it. */
   #open(admitted: Admitted, request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
-    const { identity, resumption, resumeToken, offsets, rtpCapabilities, messagesOfAddress } = admitted;
+    const { identity, resumption, resumeToken, offsets, rtpCapabilities } = admitted;
     let opened = false;
     // Sends the answer to the upgrade and the first message in one segment.
     socket.cork();
     this.#websockets.handleUpgrade(request, socket, head, (websocket) => {
       opened = true;
       const session = new Session(identity, resumption, websocket, socket, resumeToken.hash, offsets);
-      session.messagesOfAddress = messagesOfAddress;
+      session.messagesOfAddress = admitted.messagesOfAddress;
+      session.userBytesOfAddress = admitted.userBytesOfAddress;
       this.#connected(websocket, session);
       sendWelcome(session, resumeToken.token, rtpCapabilities, this.services.welcome);
     });
@@ -167,7 +168,7 @@ export class SignalAdapter extends AbstractWsAdapter {
     websocket.on('pong', recordActivity);
     websocket.on('message', (data, isBinary) => {
       recordActivity();
-      dispatcher.receive(isBinary ? undefined : (data as Buffer).toString());
+      dispatcher.receive(data as Buffer, isBinary);
     });
     websocket.once('close', (code) =>
       lifecycle.handle(session, code === 1000 || code === 1001 ? 'closed_by_client' : 'disconnected'),

@@ -17,11 +17,14 @@ import { maxStreamBytes } from '@flotilla/bus';
 import {
   firstPageLimits,
   keptMessagesPerUser,
+  maxInboxBytes,
   maxPublications,
   maxSessionsPerUser,
   messagesKeptSeconds,
   nextPageLimits,
 } from '@flotilla/store';
+import { ownEventBurst, ownEventsPerSecond } from './room-events.ts';
+import { usersPerAddress } from './user-bytes.ts';
 import { maxBacklogBytes, probeBacklogBytes } from '../delivery/backlog.ts';
 
 /** A limit of the gateway, the answer when it is reached, and the metric that counts it. docs/limits.md is generated from it. */
@@ -83,13 +86,13 @@ export const limitsTable: readonly Limit[] = [
   {
     of: 'Messages of one session, per second (bursts of three times as many); each request counts by its cost, see below',
     value: 'FLOTILLA_MESSAGES_PER_SECOND',
-    answer: `\`RATE_LIMITED\`; after 500 refusals at once, or as many a second as messages are allowed, close ${closeCodes.RATE_LIMITED}`,
+    answer: `\`RATE_LIMITED\`; after 500 refusals with this code at once, for whichever limit, or as many a second as messages are allowed, close ${closeCodes.RATE_LIMITED}. A frame that is larger than a message may be and refused unread counts as several`,
     metric: `${rejected('request', 'RATE_LIMITED')}, ${ended('flood')}`,
   },
   {
     of: 'Messages of all sessions of one address, by their cost, per second (bursts of three times as many)',
     value: 'FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS',
-    answer: '`RATE_LIMITED`; no connection is closed for it',
+    answer: '`RATE_LIMITED`',
     metric: rejected('request', 'RATE_LIMITED'),
   },
   {
@@ -105,8 +108,20 @@ export const limitsTable: readonly Limit[] = [
     metric: 'signaling_messages_total{type="message",outcome="MESSAGE_TOO_BIG"}',
   },
   {
-    of: 'Bytes of messages into one room from one gateway, per second (bursts of three times as many, of which members who send more than 1/64 leave a quarter to the others)',
+    of: 'Bytes of messages into one room from one gateway, with their envelopes, per second (bursts of three times as many, of which members who send more than 1/64 leave a quarter to the others); in large rooms each counts more, see below',
     value: 'FLOTILLA_ROOM_BYTES_PER_SECOND',
+    answer: '`RATE_LIMITED`',
+    metric: rejected('request', 'RATE_LIMITED'),
+  },
+  {
+    of: `Bytes of messages to one user from one gateway, with their envelopes, and from one user to users, per second; from one address ${usersPerAddress} times as many (bursts of three times as many, shared among senders as those of a room). Messages to everybody are limited as those to one user, and count more the more sessions the gateway has`,
+    value: 'FLOTILLA_USER_BYTES_PER_SECOND',
+    answer: '`RATE_LIMITED`',
+    metric: rejected('request', 'RATE_LIMITED'),
+  },
+  {
+    of: 'Events that one session causes in its rooms by `join`, `publish` and `mute`, per second; above it, the sessions of a gateway share a rate of each room, see below',
+    value: `${ownEventsPerSecond} (bursts of ${ownEventBurst})`,
     answer: '`RATE_LIMITED`',
     metric: rejected('request', 'RATE_LIMITED'),
   },
@@ -235,7 +250,7 @@ export const limitsTable: readonly Limit[] = [
   },
   {
     of: 'Messages kept for a user who may resume',
-    value: `the newest ${keptMessagesPerUser}, and fewer of large ones, for ${messagesKeptSeconds / 60} minutes`,
+    value: `the newest ${keptMessagesPerUser}, and fewer of large ones: a message leaves as many of its size as fit ${maxInboxBytes / 1024} KiB; for ${messagesKeptSeconds / 60} minutes`,
     answer: 'older ones are lost; the reply to `resume` lists the address in `missed`',
     metric: 'none',
   },

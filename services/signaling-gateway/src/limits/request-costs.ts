@@ -47,11 +47,14 @@ export const costPerPublication = 0.1;
 /** A message costs one more for each further block of so many bytes, since all receivers get them, and the store keeps them. */
 export const bytesPerCost = 1024;
 
+/** What a frame costs whatever it holds, in messages. It is taken before the frame is read. */
+export const frameCost = (bytes: number): number => 1 + Math.floor(bytes / bytesPerCost);
+
 /** The cost of a request, in messages. An unknown type costs one. `rooms`: number of those that a `resume` would restore. */
 export function costOf(type: string, payload: Readonly<Record<string, unknown>>, bytes: number, rooms: number): number {
   const own = Object.hasOwn(requestCosts, type) ? requestCosts[type as RequestType] : 1;
   const restored = type === 'resume' ? rooms : 0;
   const { publicationIds } = payload;
   const named = Array.isArray(publicationIds) ? publicationIds.length : 0;
-  return own + restored * costPerRoom + named * costPerPublication + Math.floor(bytes / bytesPerCost);
+  return own - 1 + restored * costPerRoom + named * costPerPublication + frameCost(bytes);
 }

@@ -20,6 +20,8 @@ import type { SessionStore } from '@flotilla/store';
 import { dispatchSeconds } from '../delivery/dispatch-metric.ts';
 import { eventFrame } from '../delivery/frames.ts';
 import { type Delivery, readBatch } from '../delivery/ordered-delivery.ts';
+import { fanOutBytes } from '../limits/fan-out.ts';
+import type { UserBytes } from '../limits/user-bytes.ts';
 import type { Session } from '../sessions/session.ts';
 import type { SessionTable } from '../sessions/session-table.ts';
 
@@ -49,6 +51,7 @@ export class UserMessages {
     private readonly table: SessionTable,
     private readonly store: SessionStore,
     private readonly events: EventLog,
+    private readonly bytes: UserBytes,
     private readonly handlers: GatewayEventHandlers,
     private readonly log: Logger,
   ) {}
@@ -93,14 +96,30 @@ export class UserMessages {
     return this.#lastBroadcast;
   }
 
-  /** Throws RECIPIENT_OFFLINE, UNAVAILABLE. */
-  sendToUser(session: Session, userId: string, data: unknown): Promise<Offset> {
-    return this.store.sendToUser(userId, encode(session, data));
+  /** Throws RECIPIENT_OFFLINE, RATE_LIMITED, UNAVAILABLE. */
+  async sendToUser(session: Session, userId: string, data: unknown): Promise<Offset> {
+    const message = encode(session, data);
+    // A user has few sessions, see `maxSessionsPerUser`.
+    this.#take(session, userId, message, 1);
+    return this.store.sendToUser(userId, message);
   }
 
-  /** Throws UNAVAILABLE. */
-  sendToEverybody(session: Session, data: unknown): Promise<Offset> {
-    return this.events.append(broadcastStream, encode(session, data));
+  /** Throws RATE_LIMITED, UNAVAILABLE. */
+  async sendToEverybody(session: Session, data: unknown): Promise<Offset> {
+    const message = encode(session, data);
+    this.#take(session, everybody, message, this.table.size);
+    return this.events.append(broadcastStream, message);
+  }
+
+  #take(session: Session, to: string, message: string, receivers: number): void {
+    const length = Buffer.byteLength(message);
+    this.bytes.take({
+      from: session.identity.userId,
+      to,
+      bytes: fanOutBytes(length, 1),
+      bytesToAll: fanOutBytes(length, receivers),
+      ofAddress: session.userBytesOfAddress,
+    });
   }
 
   /** Notifies another gateway that the connection with this resume token was replaced. Retried while Redis is out of reach. */

@@ -3,13 +3,16 @@ import {
   addressee,
   FlotillaError,
   type ReplyPayload,
+  roomAddress,
   type RoomEvent,
   userAddress,
   userIdOf,
 } from '@flotilla/contracts';
 import type { Backplane } from '@flotilla/backplane';
+import { fanOutBytes } from '../limits/fan-out.ts';
 import type { RoomBytes } from '../limits/room-bytes.ts';
 import type { UserMessages } from '../messages/user-messages.ts';
+import type { RoomSizes } from '../rooms/room-sizes.ts';
 import type { RoomStreams } from '../rooms/room-streams.ts';
 import type { Session } from '../sessions/session.ts';
 import type { Received } from './request-handler.ts';
@@ -20,10 +23,14 @@ export class MessageRequests {
     private readonly backplane: Backplane,
     private readonly messages: UserMessages,
     private readonly streams: RoomStreams,
+    private readonly sizes: RoomSizes,
     private readonly roomBytes: RoomBytes,
   ) {}
 
-  /** Throws RECIPIENT_OFFLINE, NOT_IN_ROOM, ROOM_NOT_FOUND, FORBIDDEN, RATE_LIMITED, UNAVAILABLE. */
+  /**
+   * Throws RECIPIENT_OFFLINE, NOT_IN_ROOM, ROOM_NOT_FOUND, FORBIDDEN, BANNED, SESSION_EXPIRED, TOKEN_REVOKED, RATE_LIMITED,
+   * UNAVAILABLE.
+   */
   async send({ session, roomId, to, payload }: Received<'message'>): Promise<ReplyPayload<'message'>> {
     if (to === '*') return { seq: await this.messages.sendToEverybody(session, payload.data) };
     const user = addressee('user', to);
@@ -33,25 +40,33 @@ export class MessageRequests {
       if (userId === undefined) throw new FlotillaError('RECIPIENT_OFFLINE');
       return { seq: await this.messages.sendToUser(session, userId, payload.data) };
     }
+    const bridged = session.rooms.has(roomId) ? undefined : await this.#requireBridge(session, roomId);
+    // It may have joined while the bridge was checked.
     const membership = session.rooms.get(roomId);
-    if (!membership) await this.#requireBridge(session, roomId);
-    this.roomBytes.take(roomId, Buffer.byteLength(JSON.stringify(payload.data)), membership);
     const event: RoomEvent<'message'> = {
       type: 'message',
       from: membership?.participantId ?? userAddress(session.identity.userId),
       payload: { data: payload.data },
       at: Date.now(),
     };
+    const bytes = Buffer.byteLength(JSON.stringify(event));
+    this.roomBytes.take(roomId, fanOutBytes(bytes, bridged ?? this.sizes.of(roomId)), membership);
     const { offset, previous } = await appendNextRoomEvent(this.backplane.events, roomId, event);
     this.streams.deliverOwn(roomId, previous, { offset, event });
     return { seq: offset };
   }
 
-  /** Requires that both the token and the room allow messages from outside the room. */
-  async #requireBridge(session: Session, roomId: string): Promise<void> {
-    if (!session.identity.bridge.includes(roomId)) throw new FlotillaError('NOT_IN_ROOM');
-    const room = await this.backplane.store.rooms.get(roomId);
-    if (!room) throw new FlotillaError('ROOM_NOT_FOUND');
-    if (!room.acceptBridged) throw new FlotillaError('FORBIDDEN', 'this room takes no messages from outside');
+  /** Requires that the token, the room and its bans allow messages from outside the room. Returns the number of its participants. */
+  async #requireBridge(session: Session, roomId: string): Promise<number> {
+    const requireClaim = (): void => {
+      if (!session.identity.bridge.includes(roomId)) throw new FlotillaError('NOT_IN_ROOM');
+    };
+    requireClaim();
+    const participants = await this.backplane.store.rooms.requireBridge(roomId, session.id, session.resumeHash);
+    // Meanwhile the session may have been revoked, or its token replaced by one with less.
+    if (!session.isOpen) throw new FlotillaError('SESSION_EXPIRED');
+    session.requireGrantsFor('message', roomAddress(roomId));
+    requireClaim();
+    return participants;
   }
 }

@@ -9,6 +9,7 @@ import type { MessageRequests } from './message-requests.ts';
 import type { MigrationRequests } from './migration-requests.ts';
 import type { NodeRequests } from './node-requests.ts';
 import { ReplyThen, type RequestHandlers } from './request-handler.ts';
+import type { RoomChanges } from '../rooms/room-changes.ts';
 import type { RoomRequests } from './room-requests.ts';
 import type { TokenRequests } from './token-requests.ts';
 
@@ -23,6 +24,7 @@ export interface RequestServices {
   readonly tokens: TokenRequests;
   readonly topology: TopologyStream;
   readonly iceServers: IceServers;
+  readonly changes: RoomChanges;
 }
 
 interface AboutRoom {
@@ -40,12 +42,13 @@ const onPublication = ({ payload }: { readonly payload: { readonly publicationId
 
 /** All requests of protocol flotilla.v1. */
 export function requestHandlers(services: RequestServices): RequestHandlers {
-  const { rooms, memberships, nodes, messages, migrations, negotiations, metadata, tokens, topology, iceServers } =
-    services;
+  const { rooms, memberships, nodes, messages, migrations, negotiations, metadata, tokens, topology } = services;
+  const { iceServers, changes } = services;
   return {
     join: {
       orderKey: ({ session, payload }) => inRoom({ roomId: roomIdOf(payload.room, session.tenant) }),
       handle: async (received) => {
+        changes.take('join', received.session, roomIdOf(received.payload.room, received.session.tenant));
         const { payload, afterwards } = await rooms.join(received);
         return new ReplyThen({ ...payload, ...iceServers.of(received.session) }, afterwards);
       },
@@ -64,9 +67,20 @@ export function requestHandlers(services: RequestServices): RequestHandlers {
     },
     connect_transport: { handle: (received) => nodes.toSfu('sfu.connect_transport', received) },
     restart_ice: { handle: (received) => nodes.toSfu('sfu.restart_ice', received) },
-    publish: { handle: (received) => nodes.toSfu('sfu.publish', received) },
+    publish: {
+      handle: (received) => {
+        changes.take('publish', received.session, received.roomId);
+        return nodes.toSfu('sfu.publish', received);
+      },
+    },
     unpublish: { orderKey: onPublication, handle: (received) => nodes.toSfu('sfu.unpublish', received) },
-    mute: { orderKey: onPublication, handle: (received) => nodes.toSfu('sfu.mute', received) },
+    mute: {
+      orderKey: onPublication,
+      handle: (received) => {
+        changes.take('mute', received.session, received.roomId);
+        return nodes.toSfu('sfu.mute', received);
+      },
+    },
     subscribe: { handle: (received) => nodes.toSfu('sfu.subscribe', received) },
     unsubscribe: { handle: (received) => nodes.toSfu('sfu.unsubscribe', received) },
     update_subscriptions: { handle: (received) => nodes.toSfu('sfu.update_subscriptions', received) },

@@ -71,6 +71,11 @@ export class RoomStreams {
     return this.#streams.get(roomId)?.position === offset;
   }
 
+  /** Number of sessions of this gateway that are sent the room's events. */
+  sizeOf(roomId: string): number {
+    return this.#streams.get(roomId)?.size ?? 0;
+  }
+
   #closeIfUnused(stream: RoomStream): void {
     if (stream.size > 0) return;
     stream.close();

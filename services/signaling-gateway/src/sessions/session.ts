@@ -104,6 +104,10 @@ export class Session {
   nextPingAt = Infinity;
   /** Rate limit shared by all connections of the client's address. */
   messagesOfAddress: TokenBucket | undefined;
+  /** Rate of the bytes of messages to users, shared as well. */
+  userBytesOfAddress: TokenBucket | undefined;
+  /** Kept by `RoomEvents`, since the first event that it causes. */
+  ownEvents?: TokenBucket | undefined;
   #probed = false;
 
   constructor(

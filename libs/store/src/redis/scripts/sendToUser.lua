@@ -24,7 +24,7 @@ if not reachable then return nil end
 -- The messages carry their offset, so it is chosen here: the next millisecond, or the next number in that of the newest message.
 local ms, number = string.match(last_offset(key.inbox(userId)), '^(%d+)-(%d+)$')
 local offset = tonumber(ms) < now and string.format('%d-0', now) or string.format('%s-%d', ms, number + 1)
-append(key.inbox(userId), keptMessagesPerUser, message, { id = offset, ttl = messagesKeptSeconds, exact = true })
+append(key.inbox(userId), keptMessagesPerUser, message, { id = offset, ttl = messagesKeptSeconds, exact = true, bytes = maxInboxBytes })
 for gateway in pairs(gateways) do
   append(key.gatewayStream(gateway), maxStreamLength,
     '{"type":"user_message","userId":"' .. userId .. '","seq":"' .. offset .. '","message":' .. message .. '}', { ttl = idleStreamSeconds })

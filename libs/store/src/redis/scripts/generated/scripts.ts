@@ -55,6 +55,7 @@ export interface ScriptArguments {
   reportMigration: { migrationId: string | number; sessionId: string | number; report: string | number };
   reportNode: { nodeId: string | number; report: string | number; state: string | number; version: string | number; slot: string | number; stats: string | number; peerScores: string | number };
   reportRelay: { relayId: string | number; report: string | number };
+  requireBridge: { roomId: string | number; sessionId: string | number; resumeHash: string | number };
   resumeSession: { resumeHash: string | number; nextHash: string | number; gatewayId: string | number };
   retain: { roomId: string | number; publisherId: string | number; field: string | number; unnamed: string | number; message: string | number };
   revokeTokens: { whose: string | number; issuedBefore: string | number; keptSeconds: string | number };
@@ -655,7 +656,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', math.min(entry.kept, math.ceil(maxStreamBytes / #entry.data)), entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', math.min(entry.kept, math.ceil((entry.bytes or maxStreamBytes) / #entry.data)), entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -1575,6 +1576,22 @@ stage('HSET', key.relays(), relayId, report)
 stage('ZADD', key.relayBeats(), now_ms(), relayId)
 commit()`,
   },
+  requireBridge: {
+    args: ["roomId","sessionId","resumeHash"],
+    result: z.union([z.enum(['SESSION_EXPIRED', 'TOKEN_REVOKED', 'ROOM_NOT_FOUND', 'FORBIDDEN', 'BANNED']), z.number()]),
+    lua: `${include.acceptance}
+${include.transaction}
+${include.room}
+${include.time}
+local held_hash, user = unpack(redis.call('HMGET', key.session(sessionId), 'resumeHash', 'userId'))
+if not user or held_hash ~= resumeHash then return 'SESSION_EXPIRED' end
+if is_revoked(user, redis.call('ZSCORE', key.issued(), sessionId) or 0) then return 'TOKEN_REVOKED' end
+local room = decode(redis.call('GET', key.room(roomId)) or '')
+if not room then return 'ROOM_NOT_FOUND' end
+if room.acceptBridged ~= true then return 'FORBIDDEN' end
+if tonumber(redis.call('ZSCORE', key.bans(roomId), user) or 0) > now_ms() then return 'BANNED' end
+return redis.call('HLEN', key.members(roomId))`,
+  },
   resumeSession: {
     args: ["resumeHash","nextHash","gatewayId"],
     result: z.tuple([z.string(), z.array(z.string()), z.array(z.string())]).nullable(),
@@ -1695,7 +1712,7 @@ end
 if not reachable then return nil end
 local ms, number = string.match(last_offset(key.inbox(userId)), '^(%d+)-(%d+)$')
 local offset = tonumber(ms) < now and string.format('%d-0', now) or string.format('%s-%d', ms, number + 1)
-append(key.inbox(userId), keptMessagesPerUser, message, { id = offset, ttl = messagesKeptSeconds, exact = true })
+append(key.inbox(userId), keptMessagesPerUser, message, { id = offset, ttl = messagesKeptSeconds, exact = true, bytes = maxInboxBytes })
 for gateway in pairs(gateways) do
   append(key.gatewayStream(gateway), maxStreamLength,
     '{"type":"user_message","userId":"' .. userId .. '","seq":"' .. offset .. '","message":' .. message .. '}', { ttl = idleStreamSeconds })
