@@ -1,6 +1,7 @@
 // The part of your own backend that issues join tokens. Node 22 or newer, no packages.
 //
-//   npm start                                              # in another terminal; asks for no API key
+//   npm start                                              # in another terminal; prints the next line with its API key
+//   export FLOTILLA_API_KEY=...
 //   node examples/token-backend.mjs stand-up Ada           # prints a join token
 //
 // For a deployment, set FLOTILLA_URL to the REST API and FLOTILLA_API_KEY to one of its keys. docs/openapi.json describes

@@ -16,6 +16,7 @@ media is received at 127.0.0.1 and at this machine's primary address, as Firefox
   --yes           install missing system packages without asking
   --help          this text
 
+The REST API takes the key that the start prints, another one each time; FLOTILLA_API_KEYS sets lasting ones (npm run api-key).
 Media at other addresses: FLOTILLA_SFU_LISTEN_IPS and FLOTILLA_RELAY_LISTEN_IPS, separated by commas.
 `;
 

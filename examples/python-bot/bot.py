@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import urllib.request
 
@@ -232,7 +233,8 @@ async def main():
     options.add_argument("--room", default="stand-up")
     options.add_argument("--name", default="Bot")
     options.add_argument("--token", help="join token; without it, one is issued over REST")
-    options.add_argument("--api-key", help="API key of the REST API; `npm start` needs none")
+    key = os.environ.get("FLOTILLA_API_KEY")
+    options.add_argument("--api-key", default=key, help="API key of the REST API (default: FLOTILLA_API_KEY); `npm start` prints one")
     args = options.parse_args()
     token = args.token or fetch_token(args.server, args.room, args.name, args.api_key)
 

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { TokenIssuer } from '@flotilla/auth';
 import { roomGrants } from '@flotilla/contracts';
 import { mediaAt } from '@flotilla/local-fleet';
-import { Child, freePort } from '@flotilla/processes';
+import { Child, freePort, startKeyOf } from '@flotilla/processes';
 import { loopbackAddress } from '@flotilla/runtime';
 import { RestApi, type Topology } from '@flotilla/testkit';
 import type { FleetStore } from './fleet-store.ts';
@@ -22,7 +22,7 @@ const onLoopback = mediaAt([loopbackAddress]);
 /** `npm start`: every service in one process over memory. `settings` are environment variables; by default media is on loopback only. */
 export async function standalone(settings: Readonly<Record<string, string>> = {}): Promise<Topology> {
   const secret = 'a secret that only this test knows';
-  const port = await freePort();
+  const port = settings['FLOTILLA_PORT'] ?? (await freePort());
   const pageUrl = `http://127.0.0.1:${port}`;
   const process_ = new Child(
     'standalone',
@@ -32,10 +32,11 @@ export async function standalone(settings: Readonly<Record<string, string>> = {}
       env: {
         PATH: process.env['PATH'],
         MEDIASOUP_WORKER_BIN: process.env['MEDIASOUP_WORKER_BIN'],
-        FLOTILLA_PORT: String(port),
+        FLOTILLA_PORT: `${port}`,
         FLOTILLA_TOKEN_SECRET: secret,
         FLOTILLA_ALLOWED_ORIGINS: pageUrl,
         FLOTILLA_LOG_LEVEL: 'info',
+        FLOTILLA_API_REQUESTS_PER_SECOND: '10000',
         ...onLoopback,
         ...settings,
       },
@@ -46,8 +47,7 @@ export async function standalone(settings: Readonly<Record<string, string>> = {}
     name: 'standalone',
     pageUrl,
     signalUrls: [pageUrl],
-    api: new RestApi(pageUrl, undefined),
-    apiKeyRequired: false,
+    api: new RestApi(pageUrl, await startKeyOf(process_)),
     expiredToken: (room) => expired(issuerOf(secret), room),
     tokenOf: (userId) => anyRoom(issuerOf(secret), userId),
     processOfNode: () => process_.process.pid!,
@@ -75,7 +75,6 @@ export function asTopology(running: TestFleet): FleetTopology {
     signalUrls: running.gatewayUrls,
     api: running.api,
     store: running.store,
-    apiKeyRequired: true,
     expiredToken: (room) => expired(issuerOf(running.tokenSecret), room),
     tokenOf: (userId) => anyRoom(issuerOf(running.tokenSecret), userId),
     processOfNode: (nodeId) => running.processes.get(nodeId)!.process.pid!,

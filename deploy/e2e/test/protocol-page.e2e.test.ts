@@ -20,7 +20,7 @@ test('examples/token-backend.mjs issues a join token for a room that does not ex
   const script = fileURLToPath(new URL('../../../examples/token-backend.mjs', import.meta.url));
   const run = (): string =>
     execFileSync(process.execPath, [script, 'own-page', 'Ada'], {
-      env: { FLOTILLA_URL: topology.pageUrl },
+      env: { FLOTILLA_URL: topology.pageUrl, FLOTILLA_API_KEY: topology.api.apiKey },
       encoding: 'utf8',
     });
   for (const token of [run(), run()]) expect(token).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);

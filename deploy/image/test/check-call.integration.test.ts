@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { Child, freePort } from '@flotilla/processes';
+import { Child, freePort, startKeyOf } from '@flotilla/processes';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const entry = fileURLToPath(new URL('../dist/main.js', import.meta.url));
@@ -7,6 +7,7 @@ const entry = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 describe('flotilla check-call', () => {
   let fleet: Child;
   let url: string;
+  let key: string;
 
   beforeAll(async () => {
     const port = await freePort();
@@ -21,6 +22,7 @@ describe('flotilla check-call', () => {
       },
     });
     await fleet.line(/Flotilla is ready/);
+    key = await startKeyOf(fleet);
   });
   afterAll(() => fleet?.stop());
 
@@ -35,7 +37,7 @@ describe('flotilla check-call', () => {
     const { code, lines } = await check({
       FLOTILLA_SIGNAL_URL: url,
       FLOTILLA_REGISTRY_URL: url,
-      FLOTILLA_API_KEY: 'none is asked for',
+      FLOTILLA_API_KEY: key,
     });
     expect(lines).toEqual([expect.stringMatching(/^two participants received audio and video of each other/)]);
     expect(code).toBe(0);
@@ -45,7 +47,7 @@ describe('flotilla check-call', () => {
     const { code, lines } = await check({
       FLOTILLA_SIGNAL_URL: `http://127.0.0.1:${await freePort()}`,
       FLOTILLA_REGISTRY_URL: url,
-      FLOTILLA_API_KEY: 'none is asked for',
+      FLOTILLA_API_KEY: key,
     });
     expect(lines).toEqual([expect.stringMatching(/^no participant can join through http.*ECONNREFUSED/)]);
     expect(code).toBe(1);

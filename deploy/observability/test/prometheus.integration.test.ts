@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { objectiveReader } from '@flotilla/console';
-import { Child, freePort } from '@flotilla/processes';
-import { httpAnswer, notYet, OtlpCollector, RawClient, RestApi, waitFor } from '@flotilla/testkit';
+import { Child, freePort, startKeyOf } from '@flotilla/processes';
+import { notYet, OtlpCollector, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { dashboards } from '../src/dashboards/index.ts';
@@ -100,7 +100,7 @@ describe('a Prometheus that scrapes a fleet', () => {
 
   /** Joins and sends messages until Prometheus has recorded them: a rate needs two scrapes. */
   async function makeTraffic(): Promise<void> {
-    const api = new RestApi(fleetUrl, undefined);
+    const api = new RestApi(fleetUrl, await startKeyOf(fleet));
     await api.createRoom({ name: 'measured' });
     const { client, roomId } = await enter(api);
     await waitFor(
@@ -108,7 +108,7 @@ describe('a Prometheus that scrapes a fleet', () => {
       async () => {
         await joinAndRecover(api);
         await client.request('message', { data: 1 }, `room:${roomId}`);
-        await httpAnswer(`${fleetUrl}/v1/rooms/unknown`);
+        await api.request('GET', '/v1/rooms/unknown');
         for (const sli of ['join_time', 'recovery_time', 'dispatch_time', 'rest_success'])
           if (!(await hasSeries(`${recorded.ratio('5m')}{sli="${sli}"}`))) notYet(`no series of ${sli}`);
       },

@@ -12,10 +12,12 @@ export class ApiKeyCheck {
   /**
    * @param keys the keys of now
    * @param perSecond requests of one key per second; bursts of three times as many
+   * @param whereKeyIs where a client finds the key, for its user; undefined: the client's operator knows
    */
   constructor(
     private readonly keys: () => readonly ApiKey[],
     private readonly perSecond: number,
+    private readonly whereKeyIs?: string,
   ) {}
 
   /** The key in an `Authorization` field, undefined if it has no known one. */
@@ -26,10 +28,15 @@ export class ApiKeyCheck {
 
   /** The key in an `Authorization` field. Throws UNAUTHENTICATED, FORBIDDEN. */
   identify(authorization: string | undefined): ApiKey {
+    const { whereKeyIs } = this;
     if (bearerTokenOf(authorization) === undefined)
-      throw new FlotillaError('UNAUTHENTICATED', 'send an API key: `Authorization: Bearer <key>`');
+      throw new FlotillaError(
+        'UNAUTHENTICATED',
+        `send an API key: \`Authorization: Bearer <key>\`${whereKeyIs === undefined ? '' : `; ${whereKeyIs}`}`,
+      );
     const key = this.find(authorization);
-    if (!key) throw new FlotillaError('FORBIDDEN', 'unknown API key; its hash must be in FLOTILLA_API_KEYS');
+    if (!key)
+      throw new FlotillaError('FORBIDDEN', `unknown API key; ${whereKeyIs ?? 'its hash must be in FLOTILLA_API_KEYS'}`);
     return key;
   }
 

@@ -30,7 +30,7 @@ export type Backend = {
 export interface BackendOptions {
   /** URL of the room registry or of a standalone, such as `https://rooms.example.com`. */
   readonly url: string | URL;
-  /** A key of `FLOTILLA_API_KEYS` with the scopes of the operations that are used. `npm start` needs none. */
+  /** A key of `FLOTILLA_API_KEYS` with the scopes of the operations that are used, or the key that `npm start` prints. */
   readonly apiKey?: string | undefined;
   /** Sends each request, for certificates or proxies that the global `fetch`, which is the default, cannot be given. */
   readonly fetch?: ((url: URL, init: RequestInit) => Promise<Response>) | undefined;

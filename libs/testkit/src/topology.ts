@@ -11,7 +11,6 @@ export interface Topology {
   /** The signaling gateways; any of them serves any session. */
   readonly signalUrls: readonly string[];
   readonly api: RestApi;
-  readonly apiKeyRequired: boolean;
   /** A valid token whose lifetime has passed. */
   expiredToken(room: string): Promise<string>;
   /** A token for any room, with all grants of a participant, of a user with its tenant. */

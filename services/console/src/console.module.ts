@@ -37,6 +37,8 @@ export interface ConsoleOptions {
   readonly addressOf?: (request: IncomingMessage) => string;
   /** The objectives that the operations page shows. */
   readonly objectives: Pick<ObjectiveReader, 'read'>;
+  /** The API key for the page that sent a request; rejects with FORBIDDEN. Undefined: users enter keys of their own. */
+  readonly pageKey?: ((request: IncomingMessage) => Promise<string>) | undefined;
 }
 const OPTIONS = Symbol('console options');
 
@@ -65,7 +67,18 @@ class ConsoleController {
     throw new FlotillaError('RATE_LIMITED', 'too many entries from this address');
   }
 
-  /** Issues a token for the topology page. The registry checks the caller's API key; without configured keys it asks for none. */
+  /** The API key of the topology page and the operations page, where users need not enter one. */
+  @Post('key')
+  async key(@Req() request: IncomingMessage, @Res() response: Response): Promise<void> {
+    response.set('Cache-Control', 'no-store');
+    try {
+      response.status(200).json({ key: await this.options.pageKey?.(request) });
+    } catch (error) {
+      refuse(response, error);
+    }
+  }
+
+  /** Issues a token for the topology page. The registry checks the caller's API key. */
   @Post('topology-entry')
   topologyEntry(@Headers('authorization') authorization: string | undefined, @Res() response: Response): Promise<void> {
     const key = bearerTokenOf(authorization);

@@ -9,8 +9,8 @@ export const isLoopback = (host: string): boolean =>
 export const localHosts = (listensAt: string): string[] => ['localhost', '127.0.0.1', '[::1]', listensAt];
 
 /**
- * Refuses what a page of another site makes the user's browser send to a server that asks for no key: a request to another
- * host name, which was made to resolve to this machine (DNS rebinding), and one that the browser marks as cross-site
+ * Refuses what a page of another site makes the user's browser send to a server that serves its user's browser without a key: a request
+ * to another host name, which was made to resolve to this machine (DNS rebinding), and one that the browser marks as cross-site
  * (Fetch Metadata, section 2.4) or with another origin (RFC 6454, section 7).
  */
 export const localRequestsOnly =
@@ -31,8 +31,8 @@ function foreignness({ method, headers }: IncomingMessage, hosts: readonly strin
     return `served at localhost only, not at ${host}; set FLOTILLA_API_KEYS to serve others`;
   if (method === 'GET' || method === 'HEAD') return undefined;
   if (origin !== undefined && !(isLocal(origin) && new URL(origin).host === host))
-    return `pages from ${origin} may not call the API without a key`;
+    return `pages from ${origin} may not send requests to this server`;
   const site = headers['sec-fetch-site'];
   if (site === undefined || site === 'same-origin' || site === 'none') return undefined;
-  return 'pages of other sites may not call the API without a key';
+  return 'pages of other sites may not send requests to this server';
 }

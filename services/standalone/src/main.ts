@@ -33,6 +33,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { z } from 'zod';
 import { isLoopback, localHosts, localRequestsOnly } from './local-requests.ts';
+import { keyForPages, newStartKeys, startKeyText, whereStartKeyIs } from './start-key.ts';
 
 const addresses = await localAddresses();
 
@@ -58,7 +59,7 @@ const settings = z.object({
     .default(loopbackAddress)
     .describe('Where the page, signaling and the REST API listen. Beyond loopback, FLOTILLA_API_KEYS must be set.'),
   FLOTILLA_API_KEYS: registryConfig.shape.FLOTILLA_API_KEYS.describe(
-    'Accepted keys of the REST API, see the room registry. Without any, it asks for none and serves requests from this machine only.',
+    'Accepted keys of the REST API, see the room registry. Without any, each start makes a key, prints it, and serves requests from this machine only.',
   ),
   FLOTILLA_API_REQUESTS_PER_SECOND: registryConfig.shape.FLOTILLA_API_REQUESTS_PER_SECOND,
   FLOTILLA_PORT: port().default(8080).describe('Their port. 0 picks a free one.'),
@@ -76,7 +77,7 @@ const standaloneConfig = settings.superRefine((config, context) => {
   checkTurn(config, context);
   const { FLOTILLA_HOST, FLOTILLA_API_KEYS } = config;
   if (FLOTILLA_API_KEYS.length > 0 || isLoopback(FLOTILLA_HOST)) return;
-  const message = `to listen at ${FLOTILLA_HOST}, because without keys every client that reaches it may use the REST API`;
+  const message = `to listen at ${FLOTILLA_HOST}, because without keys every client that reaches it may enter any room`;
   context.addIssue({ code: 'custom', path: ['FLOTILLA_API_KEYS'], message });
 });
 
@@ -89,14 +90,13 @@ await runService({
   start: async ({ config, log, onStop }) => {
     const backplane = memoryBackplane(log);
     const logger = nestLogger(log);
-    const isOpen = config.FLOTILLA_API_KEYS.length === 0;
+    const startKeys = config.FLOTILLA_API_KEYS.length === 0 ? newStartKeys() : undefined;
     const hosts = localHosts(config.FLOTILLA_HOST);
-    const edge = isOpen ? { ...config, FLOTILLA_ALLOWED_HOSTS: hosts } : config;
-    const access = new ApiAccess(
-      isOpen ? undefined : () => config.FLOTILLA_API_KEYS,
-      config.FLOTILLA_API_REQUESTS_PER_SECOND,
-      log.child({}, { level: 'info' }),
-    );
+    const edge = startKeys ? { ...config, FLOTILLA_ALLOWED_HOSTS: hosts } : config;
+    const requestsPerSecond = config.FLOTILLA_API_REQUESTS_PER_SECOND;
+    const access = startKeys
+      ? new ApiAccess(() => startKeys.known, requestsPerSecond, log, whereStartKeyIs)
+      : new ApiAccess(() => config.FLOTILLA_API_KEYS, requestsPerSecond, log.child({}, { level: 'info' }));
     let ownUrl = '';
 
     const nodes = await Promise.all(
@@ -131,8 +131,9 @@ await runService({
           AutoscalerModule.register({ backplane, log }),
           ConsoleModule.register({
             signalUrl: undefined,
-            registry: new RegistryClient({ url: () => ownUrl, apiKey: () => undefined, breaker: { log } }),
-            open: isOpen,
+            registry: new RegistryClient({ url: () => ownUrl, apiKey: () => startKeys?.consoleKey, breaker: { log } }),
+            open: startKeys !== undefined,
+            pageKey: startKeys && keyForPages(startKeys.key),
             objectives: objectiveReader(config, log),
           }),
         ],
@@ -141,7 +142,7 @@ await runService({
     );
     onStop('application', () => closeServing(app));
     app.disable('x-powered-by');
-    if (isOpen) app.use(localRequestsOnly(hosts));
+    if (startKeys) app.use(localRequestsOnly(hosts));
     else protectSignaling(app, { proxyProtocol: false, tls: false }, log, access.authenticate);
     useSignaling(app);
     useConsole(app);
@@ -156,6 +157,8 @@ await runService({
     onStop('WHIP endpoint', () => whip.close());
     await app.listen(config.FLOTILLA_PORT, config.FLOTILLA_HOST);
     ownUrl = await app.getUrl();
-    console.log(`\nFlotilla is ready: ${ownUrl.replace('127.0.0.1', 'localhost')}\n`);
+    const shownUrl = ownUrl.replace('127.0.0.1', 'localhost');
+    console.log(`\nFlotilla is ready: ${shownUrl}\n`);
+    if (startKeys) console.log(startKeyText(startKeys.key, shownUrl));
   },
 });

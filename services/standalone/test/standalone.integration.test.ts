@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { newApiKey } from '@flotilla/auth';
-import { Child, freePort } from '@flotilla/processes';
+import { ApiScope } from '@flotilla/contracts';
+import { Child, freePort, startKeyOf } from '@flotilla/processes';
 import { localAddresses, loopbackAddress } from '@flotilla/runtime';
 import { httpAnswer, mediaWorkersOf, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import { describe, expect, test } from 'vitest';
@@ -16,9 +19,9 @@ const start = (settings: Record<string, string>) =>
   new Child('standalone', process.execPath, [main], { env: { ...env, ...settings } });
 
 /** The addresses of the ICE candidates that a new participant gets. */
-async function candidateAddresses(port: number): Promise<Set<string>> {
+async function candidateAddresses(child: Child, port: number): Promise<Set<string>> {
   const url = `http://127.0.0.1:${port}`;
-  const api = new RestApi(url, undefined);
+  const api = new RestApi(url, await startKeyOf(child));
   await api.createRoom({ name: 'here' });
   const token = await api.issueToken('here');
   const client = await RawClient.connect(url, { token });
@@ -54,15 +57,8 @@ describe('standalone', () => {
   test('runs failure drills, except those that would end the process', async () => {
     const port = await freePort();
     const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1' });
-    await child.line(/Flotilla is ready/);
-    const drill = async (kind: string) => {
-      const response = await fetch(`http://127.0.0.1:${port}/v1/drills`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ kind, node: 'nd_local-1' }),
-      });
-      return { status: response.status, body: await response.json() };
-    };
+    const api = new RestApi(`http://127.0.0.1:${port}`, await startKeyOf(child));
+    const drill = (kind: string) => api.request('POST', '/v1/drills', { kind, node: 'nd_local-1' });
     expect(await drill('kill_node')).toMatchObject({ status: 403, body: { error: { code: 'DRILL_REFUSED' } } });
     const before = mediaWorkersOf(child.process.pid!);
     expect(await drill('kill_worker')).toEqual({ status: 202, body: { worker: 0 } });
@@ -80,8 +76,7 @@ describe('standalone', () => {
   test('sends media candidates on loopback and at the primary address, or at the configured addresses', async () => {
     const port = await freePort();
     const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1' });
-    await child.line(/Flotilla is ready/);
-    expect(await candidateAddresses(port)).toEqual(new Set(await localAddresses()));
+    expect(await candidateAddresses(child, port)).toEqual(new Set(await localAddresses()));
     await child.stop('SIGTERM');
 
     const local = start({
@@ -89,16 +84,104 @@ describe('standalone', () => {
       FLOTILLA_SFU_WORKERS: '1',
       FLOTILLA_SFU_LISTEN_IPS: `${loopbackAddress}, 127.0.0.3`,
     });
-    await local.line(/Flotilla is ready/);
-    expect(await candidateAddresses(port)).toEqual(new Set([loopbackAddress, '127.0.0.3']));
+    expect(await candidateAddresses(local, port)).toEqual(new Set([loopbackAddress, '127.0.0.3']));
     await local.stop('SIGTERM');
   });
+
+  test('makes another API key at each start, prints it, and requires it', async () => {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const keys: string[] = [];
+    for (let starts = 0; starts < 2; starts++) {
+      const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1' });
+      const key = await startKeyOf(child);
+      const [, path] = await child.line(
+        /^ *curl -H "Authorization: Bearer \$FLOTILLA_API_KEY" http:\/\/localhost:\d+(\S+)$/,
+      );
+      const read = (sent?: string) =>
+        httpAnswer(`${url}${path}`, { headers: { ...(sent !== undefined && { authorization: `Bearer ${sent}` }) } });
+      const where = { message: expect.stringContaining('this server printed its key when it started') as string };
+      expect(await read()).toMatchObject({ status: 401, body: { error: { code: 'UNAUTHENTICATED', ...where } } });
+      for (const other of ['another', ...keys])
+        expect(await read(other)).toMatchObject({ status: 403, body: { error: { code: 'FORBIDDEN', ...where } } });
+      expect(await read(key)).toMatchObject({ status: 200, body: { rooms: [] } });
+      expect(await new RestApi(url, key).request('GET', '/v1/api-key')).toMatchObject({
+        body: { name: 'standalone', scopes: ApiScope.options },
+      });
+      // The call page admits its visitors without a key.
+      const body = JSON.stringify({ room: 'here', name: 'Ada' });
+      const entry = { method: 'POST', headers: { 'content-type': 'application/json' }, body };
+      expect(await (await fetch(`${url}/console/entry`, entry)).json()).toMatchObject({ token: expect.any(String) });
+      keys.push(key);
+      await child.stop('SIGTERM');
+    }
+    expect(new Set(keys).size).toBe(2);
+  });
+
+  test('gives its key to its own pages, and to nothing else', async () => {
+    const port = await freePort();
+    const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1' });
+    const key = await startKeyOf(child);
+    const url = `http://127.0.0.1:${port}`;
+    const ask = (headers: Record<string, string>) => httpAnswer(`${url}/console/key`, { method: 'POST', headers });
+    const own = { 'sec-fetch-site': 'same-origin' };
+    const answer = await ask({ ...own, origin: url });
+    expect(answer.body).toEqual({ key });
+    expect(answer.headers['cache-control']).toBe('no-store');
+    expect(answer.headers).not.toHaveProperty('access-control-allow-origin');
+    for (const headers of [
+      {},
+      { origin: url },
+      { 'sec-fetch-site': 'none' },
+      { 'sec-fetch-site': 'same-site', origin: `http://127.0.0.1:${port + 1}` },
+      { 'sec-fetch-site': 'cross-site', origin: 'http://evil.example' },
+      { ...own, host: `evil.example:${port}`, origin: `http://evil.example:${port}` },
+      { ...own, origin: 'http://evil.example' },
+      { ...own, 'x-forwarded-for': '192.0.2.1' },
+    ])
+      expect(await ask(headers), JSON.stringify(headers)).toMatchObject({
+        status: 403,
+        body: { error: { code: 'FORBIDDEN' } },
+      });
+    expect(await httpAnswer(`${url}/console/key`, { headers: own })).toMatchObject({ status: 404 });
+    for (const path of ['/', '/topology', '/operations', '/v1/openapi.json'])
+      expect(await (await fetch(url + path)).text(), path).not.toContain(key);
+    await child.stop('SIGTERM');
+  });
+
+  // Only root may become another user.
+  test.runIf(process.platform === 'linux' && process.getuid?.() === 0)(
+    'does not give its key to a program of another user of the machine that claims to be its page',
+    async () => {
+      const port = await freePort();
+      const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1' });
+      const key = await startKeyOf(child);
+      const request = { port, host: '127.0.0.1', path: '/console/key', method: 'POST' };
+      const headers = { 'sec-fetch-site': 'same-origin' };
+      const script = `process.setuid(Number(process.argv[1]));
+        const send = process.getBuiltinModule('node:http').request;
+        send(${JSON.stringify({ ...request, headers })}, (response) => response.pipe(process.stdout)).end()`;
+      const askAs = async (user: number): Promise<unknown> => {
+        const { stdout } = await promisify(execFile)(process.execPath, ['-e', script, String(user)]);
+        return JSON.parse(stdout);
+      };
+      expect(await askAs(0)).toEqual({ key });
+      expect(await askAs(65_534)).toMatchObject({
+        error: {
+          code: 'FORBIDDEN',
+          message: 'pages of another user enter the key; this server printed its key when it started',
+        },
+      });
+      await child.stop('SIGTERM');
+    },
+  );
 
   test('refuses what pages of other sites send to its API and to its signaling', async () => {
     const port = await freePort();
     const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1' });
-    await child.line(/Flotilla is ready/);
-    const url = `http://127.0.0.1:${port}`;
+    const api = new RestApi(`http://127.0.0.1:${port}`, await startKeyOf(child));
+    const authorization = `Bearer ${api.apiKey}`;
+    const { url } = api;
     const rebound = { host: `evil.example:${port}` };
     const foreign = { origin: 'http://evil.example' };
     const neighbour = { origin: `http://127.0.0.1:${port + 1}` };
@@ -110,6 +193,7 @@ describe('standalone', () => {
       ['/v1/nodes/nd_local-1/drain', { method: 'POST', headers: foreign }],
       ['/console/topology-entry', { method: 'POST', headers: { ...rebound, origin: `http://evil.example:${port}` } }],
       ['/console/entry', { method: 'POST', headers: foreign }],
+      ['/v1/drills', { method: 'POST', headers: { ...foreign, authorization } }],
       ['/v1/topology', { headers: rebound }],
       ['/', { headers: rebound }],
     ] as const)
@@ -117,24 +201,26 @@ describe('standalone', () => {
         status: 403,
         body: { error: { code: 'FORBIDDEN' } },
       });
-    const api = new RestApi(url, undefined);
     await api.createRoom({ name: 'here' });
     const token = await api.issueToken('here');
     const headers = { ...rebound, origin: `http://evil.example:${port}` };
     await expect(RawClient.connect(url, { token, headers })).rejects.toMatchObject({ status: 403, code: 'FORBIDDEN' });
     // The refusal has not used the token up.
     (await RawClient.connect(url, { token, headers: { origin: url } })).close();
-    expect(await httpAnswer(`http://localhost:${port}/v1/topology`)).toMatchObject({ status: 200 });
+    expect(await httpAnswer(`http://localhost:${port}/v1/topology`, { headers: { authorization } })).toMatchObject({
+      status: 200,
+    });
     await child.stop('SIGTERM');
   });
 
   test('serves its page and its signaling at another loopback address that it listens at', async () => {
     const port = await freePort();
     const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1', FLOTILLA_HOST: '127.0.0.2' });
-    await child.line(/Flotilla is ready/);
     const url = `http://127.0.0.2:${port}`;
+    const api = new RestApi(url, await startKeyOf(child));
     expect(await httpAnswer(url)).toMatchObject({ status: 200 });
-    const api = new RestApi(url, undefined);
+    const asked = { method: 'POST', headers: { 'sec-fetch-site': 'same-origin', origin: url } };
+    expect(await httpAnswer(`${url}/console/key`, asked)).toMatchObject({ body: { key: api.apiKey } });
     await api.createRoom({ name: 'here' });
     (await RawClient.connect(url, { token: await api.issueToken('here'), headers: { origin: url } })).close();
     await child.stop('SIGTERM');
@@ -161,6 +247,9 @@ describe('standalone', () => {
       httpAnswer(`${url}/v1/topology`, { headers: { authorization: `Bearer ${sent}` } });
     expect(await withKey('another')).toMatchObject({ status: 403 });
     expect(await withKey(key)).toMatchObject({ status: 200 });
+    const asked = { method: 'POST', headers: { 'sec-fetch-site': 'same-origin' } };
+    expect(await httpAnswer(`${url}/console/key`, asked)).toMatchObject({ status: 200, body: {} });
+    expect(child.lines.join('\n')).not.toContain('FLOTILLA_API_KEY=');
     const statuses = async (sent: string) =>
       new Set((await Promise.all(Array.from({ length: 60 }, () => withKey(sent)))).map(({ status }) => status));
     // Above the rate of its address, a key that is unknown; one that is known has a rate of its own.

@@ -222,16 +222,14 @@ export const misuseScenarios: readonly MisuseScenario[] = [
     title: 'the REST API requires a key, validates every field, paginates and serves its OpenAPI document',
     run: async (topology) => {
       const { api } = topology;
-      if (topology.apiKeyRequired) {
-        expect(await api.request('GET', '/v1/rooms', undefined, { authorization: '' })).toMatchObject({
-          status: 401,
-          body: { error: { code: 'UNAUTHENTICATED' } },
-        });
-        expect(await api.request('GET', '/v1/rooms', undefined, { authorization: 'Bearer wrong' })).toMatchObject({
-          status: 403,
-          body: { error: { code: 'FORBIDDEN' } },
-        });
-      }
+      expect(await api.request('GET', '/v1/rooms', undefined, { authorization: '' })).toMatchObject({
+        status: 401,
+        body: { error: { code: 'UNAUTHENTICATED' } },
+      });
+      expect(await api.request('GET', '/v1/rooms', undefined, { authorization: 'Bearer wrong' })).toMatchObject({
+        status: 403,
+        body: { error: { code: 'FORBIDDEN' } },
+      });
       expect(await api.request('POST', '/v1/rooms', { name: 'Not OK' })).toMatchObject({
         status: 400,
         body: { error: { code: 'BAD_PAYLOAD', message: expect.stringContaining('name') as string } },

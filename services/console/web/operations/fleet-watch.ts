@@ -2,20 +2,17 @@ import { FlotillaError } from '@flotilla/client';
 import { SignalSocket } from '@flotilla/client/signal';
 import {
   applyTopologyUpdate,
-  ErrorBody,
-  type ErrorCode,
   type Event,
   type Drill,
   type DrillStarted,
   TopologyUpdate,
   type TopologyVertex,
 } from '@flotilla/contracts';
+import { ConsoleRequests, needsKey } from './console-requests.ts';
 
 /** `key`: an API key is required. `lost`: there is no connection, and it is attempted again. */
 export type WatchState = 'connecting' | 'live' | 'lost' | 'key';
 
-const keyName = 'flotilla.apiKey';
-const entryTimeoutMs = 10_000;
 const minPauseMs = 500;
 const maxPauseMs = 15_000;
 
@@ -24,7 +21,7 @@ interface Entry {
   readonly url?: string;
 }
 
-/** Keeps the vertices of the fleet up to date, and reconnects. The API key is kept in the session storage of this tab. */
+/** Keeps the vertices of the fleet up to date, and reconnects. */
 export class FleetWatch {
   readonly vertices = new Map<string, TopologyVertex>();
   state: WatchState = 'connecting';
@@ -33,6 +30,7 @@ export class FleetWatch {
   truncated = false;
   /** Why there is no connection. */
   problem: FlotillaError | undefined;
+  readonly #console = new ConsoleRequests();
   #socket: SignalSocket | undefined;
   #stopped = false;
   #failures = 0;
@@ -52,7 +50,7 @@ export class FleetWatch {
   }
 
   useKey(key: string): void {
-    sessionStorage.setItem(keyName, key);
+    this.#console.enter(key);
     this.#enter('connecting');
     this.#wake();
   }
@@ -67,7 +65,7 @@ export class FleetWatch {
   async #run(): Promise<void> {
     while (!this.#stopped) {
       try {
-        const { token, url } = await requestEntry();
+        const { token, url } = await this.#requestEntry();
         await this.#watch(url ?? location.origin, token);
         this.problem = undefined;
         this.#enter('lost');
@@ -111,10 +109,14 @@ export class FleetWatch {
     this.#enter('live');
   }
 
+  async #requestEntry(): Promise<Entry> {
+    return (await this.#console.send('console/topology-entry', { method: 'POST' })) as Entry;
+  }
+
   /** Without a new token the gateway closes the connection, and the page opens another one. */
   async #refresh(): Promise<void> {
     try {
-      const { token } = await requestEntry();
+      const { token } = await this.#requestEntry();
       await this.#socket?.request('refresh_token', { token });
     } catch (error) {
       this.problem = FlotillaError.from(error);
@@ -125,27 +127,4 @@ export class FleetWatch {
     this.state = state;
     this.changed();
   }
-}
-
-const needsKey = (code: ErrorCode): boolean => code === 'UNAUTHENTICATED' || code === 'FORBIDDEN';
-
-async function requestEntry(): Promise<Entry> {
-  const key = sessionStorage.getItem(keyName);
-  let response: Response;
-  let answer: Partial<Entry> & { error?: unknown };
-  try {
-    response = await fetch('console/topology-entry', {
-      method: 'POST',
-      headers: key === null ? {} : { authorization: `Bearer ${key}` },
-      signal: AbortSignal.timeout(entryTimeoutMs),
-    });
-    answer = (await response.json()) as typeof answer;
-  } catch (error) {
-    throw new FlotillaError('UNAVAILABLE', 'the server cannot be reached', { cause: error });
-  }
-  if (answer.token !== undefined) return answer as Entry;
-  const body = ErrorBody.safeParse(answer.error);
-  throw body.success
-    ? new FlotillaError(body.data.code, body.data.message)
-    : new FlotillaError('INTERNAL', 'the server sent an unreadable reply');
 }

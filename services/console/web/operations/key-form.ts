@@ -5,7 +5,7 @@ import { logo } from '../shared/icons.ts';
 import { base, buttons, fields } from '../shared/styles.ts';
 
 /**
- * Form for an API key.
+ * Form for an API key, which its page keeps in memory only.
  *
  * @fires key - CustomEvent of the key
  */
@@ -51,7 +51,8 @@ export class KeyForm extends LitElement {
   @property({ attribute: false }) problem: FlotillaError | undefined;
   /** Name of the page. */
   @property() heading = 'Topology';
-  @property() hint = 'An API key of the room registry. It is kept in this tab until the tab is closed.';
+  /** The scopes that the page needs. */
+  @property() scopes = 'the scopes tokens, operate and faults';
   @query('input') private input!: HTMLInputElement;
 
   protected override firstUpdated(): void {
@@ -88,7 +89,10 @@ export class KeyForm extends LitElement {
           class=${wrong === undefined ? 'hint' : 'wrong'}
           role=${wrong === undefined ? nothing : 'alert'}
         >
-          ${wrong ?? this.hint}
+          ${
+            wrong ??
+            `An API key of the room registry with ${this.scopes}. The page forgets it when it is closed or loaded again.`
+          }
         </p>
       </div>
       <button class="primary" data-testid="watch">Show the fleet</button>

@@ -53,13 +53,15 @@ export class ApiAccess {
   /**
    * @param keys the keys of now; undefined: every request is served, and none is audited
    * @param perSecond requests of one key per second
+   * @param whereKeyIs where a client finds the key, for its user; undefined: the client's operator knows
    */
   constructor(
     keys: (() => readonly ApiKey[]) | undefined,
     perSecond: number,
     private readonly log: Pick<Logger, 'info'>,
+    whereKeyIs?: string,
   ) {
-    this.#keys = keys && new ApiKeyCheck(keys, perSecond);
+    this.#keys = keys && new ApiKeyCheck(keys, perSecond, whereKeyIs);
   }
 
   /** For `protectServer`: whether a request has a known API key. Throws UNAUTHENTICATED and FORBIDDEN for one that needs it. */

@@ -72,7 +72,7 @@ export function openApiDocument(): object {
       },
       servers: [
         { url: '/', description: 'The room registry that serves this document.' },
-        { url: 'http://localhost:8080', description: '`npm start`: every service on one port, no API key needed.' },
+        { url: 'http://localhost:8080', description: '`npm start`: every service on one port. It prints its API key.' },
       ],
       security: [{ apiKey: [] }],
       components: {

@@ -79,7 +79,7 @@ export class OperationsPage extends LitElement {
     if (this.watchState === 'key')
       return html`<flotilla-key-form
           heading="Operations"
-          hint="An API key of the room registry with the scope read; operate adds orders. The page forgets it when it is closed or loaded again."
+          scopes="the scope read; operate adds orders"
           .problem=${problem}
           @key=${({ detail }: CustomEvent<string>) => this.#watch.useKey(detail)}
         ></flotilla-key-form>
@@ -110,7 +110,13 @@ export class OperationsPage extends LitElement {
     return html`<span class="key" data-testid="key-name">
         ${name}<span class="quiet">${scopes.includes('operate') ? 'may give orders' : 'reads only'}</span>
       </span>
-      <button class="plain small" data-testid="forget" @click=${() => this.#watch.forgetKey()}>Forget the key</button>`;
+      ${
+        this.#watch.isKeyEntered
+          ? html`<button class="plain small" data-testid="forget" @click=${() => this.#watch.forgetKey()}>
+              Forget the key
+            </button>`
+          : nothing
+      }`;
   }
 
   #nothingYet(): TemplateResult {

@@ -1,24 +1,25 @@
 import { FlotillaError } from '@flotilla/client';
-import { ErrorBody } from '@flotilla/contracts';
 import type { Order } from '../../../src/operations/orders.ts';
 import type { OperationsView } from '../../../src/operations/view.ts';
+import { ConsoleRequests, needsKey } from '../console-requests.ts';
 
 /** `key`: an API key is required. `lost`: the fleet cannot be read, and it is attempted again. */
 export type WatchState = 'connecting' | 'live' | 'lost' | 'key';
 
 const pollMs = 2000;
 const maxPauseMs = 15_000;
-const timeoutMs = 10_000;
 /** Time without a newer state of the fleet after which it is shown as stale, ms: the registry answers with what it last read. */
 const staleMs = 10_000;
 
-/** Reads the state of the fleet again and again while the page is visible. The API key is kept in memory only. */
+/** Reads the state of the fleet again and again while the page is visible. */
 export class OperationsWatch {
   view: OperationsView | undefined;
   state: WatchState = 'connecting';
   /** Why the fleet cannot be read. */
   problem: FlotillaError | undefined;
-  #key: string | undefined;
+  readonly #console = new ConsoleRequests();
+  /** Counts the keys that were entered and forgotten. */
+  #keys = 0;
   #stopped = false;
   #failures = 0;
   /** Local time of the last answer that was newer than the one before, ms. */
@@ -40,15 +41,22 @@ export class OperationsWatch {
   }
 
   useKey(key: string): void {
-    this.#key = key;
+    this.#console.enter(key);
+    this.#keys++;
     this.problem = undefined;
     this.#enter('connecting');
     this.#wake();
   }
 
+  /** Whether the user has entered the key. */
+  get isKeyEntered(): boolean {
+    return this.#console.isEntered;
+  }
+
   /** Forgets the key and asks for another one. */
   forgetKey(): void {
-    this.#key = undefined;
+    this.#console.enter(undefined);
+    this.#keys++;
     this.view = undefined;
     this.problem = undefined;
     this.#enter('key');
@@ -62,7 +70,7 @@ export class OperationsWatch {
 
   /** Rejects with the reason when the order is refused. */
   async order(order: Order): Promise<void> {
-    await this.#fetch('console/operations/orders', {
+    await this.#console.send('console/operations/orders', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(order),
@@ -76,10 +84,10 @@ export class OperationsWatch {
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
-      const key = this.#key;
+      const keys = this.#keys;
       try {
-        const view = (await this.#fetch('console/operations', {})) as OperationsView;
-        if (key !== this.#key) continue;
+        const view = (await this.#console.send('console/operations')) as OperationsView;
+        if (keys !== this.#keys) continue;
         const shown = this.view?.fleet;
         // While Redis is away, each registry answers with what it last read.
         const isNewer = !shown || view.fleet.at > shown.at;
@@ -89,12 +97,12 @@ export class OperationsWatch {
         this.#failures = 0;
         this.#enter(this.staleSeconds === undefined ? 'live' : 'lost');
       } catch (error) {
-        if (key !== this.#key) continue;
+        if (keys !== this.#keys) continue;
         this.problem = FlotillaError.from(error);
         this.#failures++;
-        const needsKey = this.problem.code === 'UNAUTHENTICATED' || this.problem.code === 'FORBIDDEN';
-        if (needsKey) this.view = undefined;
-        this.#enter(needsKey ? 'key' : 'lost');
+        const isRefused = needsKey(this.problem.code);
+        if (isRefused) this.view = undefined;
+        this.#enter(isRefused ? 'key' : 'lost');
       }
       await this.#pause();
     }
@@ -115,31 +123,6 @@ export class OperationsWatch {
         resolve();
       };
     });
-  }
-
-  async #fetch(path: string, init: RequestInit): Promise<unknown> {
-    let response: Response;
-    let answer: unknown;
-    try {
-      response = await fetch(path, {
-        ...init,
-        headers: {
-          ...(init.headers as Record<string, string> | undefined),
-          ...(this.#key !== undefined && { authorization: `Bearer ${this.#key}` }),
-        },
-        cache: 'no-store',
-        signal: AbortSignal.timeout(timeoutMs),
-      });
-      const text = await response.text();
-      answer = text === '' ? undefined : JSON.parse(text);
-    } catch (error) {
-      throw new FlotillaError('UNAVAILABLE', 'the server cannot be reached', { cause: error });
-    }
-    if (response.ok) return answer;
-    const body = ErrorBody.safeParse((answer as { error?: unknown } | undefined)?.error);
-    throw body.success
-      ? new FlotillaError(body.data.code, body.data.message)
-      : new FlotillaError('INTERNAL', 'the server sent an unreadable reply');
   }
 
   #enter(state: WatchState): void {
