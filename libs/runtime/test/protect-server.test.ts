@@ -5,7 +5,7 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { createLogger, protectionOf, protectServer, serverLimitsConfig } from '../src/index.ts';
 
 /** Sends a request over a new connection. Returns the server's end of it. */
-async function connectionAfterRequest(settings: Record<string, string>): Promise<Socket> {
+async function connectionAfterRequest(settings: Readonly<Record<string, string>>): Promise<Socket> {
   const server = createServer((_request, response) => response.end('answer'));
   const app = { getHttpServer: () => server, use: () => undefined };
   protectServer(
@@ -31,6 +31,6 @@ test.each([
   ['a trusted proxy is kept longer than proxies keep theirs', { FLOTILLA_TRUSTED_PROXIES: '127.0.0.1' }, [75_000]],
   ["another client is closed after Node's default", {}, [5000, 6000]],
 ])('an idle connection of %s', async (_name, settings, timeouts) => {
-  const socket = await connectionAfterRequest(settings as Record<string, string>);
+  const socket = await connectionAfterRequest(settings);
   await vi.waitFor(() => expect(timeouts).toContain(socket.timeout));
 });
