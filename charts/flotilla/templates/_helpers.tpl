@@ -193,21 +193,27 @@ FLOTILLA_REGISTRY_URL: http://{{ $at }}
 {{- end -}}
 {{- end -}}
 
-{{/* Where the brokers are, with the user of the component. Arguments: root, component. */}}
-{{- define "flotilla.brokerVariables" -}}
-{{- $urls := dict "REDIS_URL" (list .root.Values.redis "redis-url") "AMQP_URL" (list .root.Values.rabbitmq "amqp-url") -}}
-{{- $lines := list -}}
-{{- range $variable := list "REDIS_URL" "AMQP_URL" -}}
-{{- $values := index $urls $variable 0 -}}
+{{/* Where the URLs of the brokers are, with the user of the component, as a JSON list of secret, key, variable. Arguments: root, component. */}}
+{{- define "flotilla.brokerUrls" -}}
+{{- $urls := list -}}
+{{- range $broker := list (list "REDIS_URL" .root.Values.redis "redis-url") (list "AMQP_URL" .root.Values.rabbitmq "amqp-url") -}}
+{{- $external := (index $broker 1).external -}}
 {{- $secret := include "flotilla.brokerSecretName" $.root -}}
-{{- $key := printf "%s-%s" $.component (index $urls $variable 1) -}}
-{{- if not $values.enabled -}}
-{{- $secret = $values.external.existingSecret -}}
-{{- $key = ternary (printf "%s-%s" $.component $values.external.urlKey) $values.external.urlKey $values.external.userPerService -}}
+{{- $key := printf "%s-%s" $.component (index $broker 2) -}}
+{{- if not (index $broker 1).enabled -}}
+{{- $secret = $external.existingSecret -}}
+{{- $key = ternary (printf "%s-%s" $.component $external.urlKey) $external.urlKey $external.userPerService -}}
 {{- end -}}
-{{- $lines = append $lines (include "flotilla.secretVariable" (dict "name" $variable "secret" $secret "key" $key)) -}}
+{{- $urls = append $urls (dict "secret" $secret "key" $key "variable" (index $broker 0)) -}}
 {{- end -}}
-{{ join "\n" $lines }}
+{{ toJson $urls }}
+{{- end -}}
+
+{{/* Settings of the brokers, in files, which services read again when they change. Arguments: root, component. */}}
+{{- define "flotilla.brokerVariables" -}}
+{{- range include "flotilla.brokerUrls" . | fromJsonArray }}
+- {name: {{ .variable }}_FILE, value: /etc/flotilla/brokers/{{ .variable }}}
+{{- end }}
 {{- range $broker := include "flotilla.brokersWithTls" .root | fromJsonArray }}
 {{- $directory := printf "/etc/flotilla/%s-tls" $broker.name }}
 - {name: {{ $broker.variable }}_TLS_CA_FILE, value: {{ $directory }}/ca.crt}
@@ -230,15 +236,27 @@ FLOTILLA_REGISTRY_URL: http://{{ $at }}
 {{ toJson $brokers }}
 {{- end -}}
 
-{{/* Their mounts and volumes: items of lists, or nothing. */}}
-{{- define "flotilla.brokerTlsMounts" -}}
+{{/* The mounts and volumes of the settings of the brokers: items of lists. */}}
+{{- define "flotilla.brokerMounts" -}}
+- {name: brokers, mountPath: /etc/flotilla/brokers, readOnly: true}
 {{- range include "flotilla.brokersWithTls" . | fromJsonArray }}
 - {name: {{ .name }}-tls, mountPath: /etc/flotilla/{{ .name }}-tls, readOnly: true}
 {{- end }}
 {{- end -}}
 
-{{- define "flotilla.brokerTlsVolumes" -}}
-{{- range include "flotilla.brokersWithTls" . | fromJsonArray }}
+{{/* Arguments: root, component. */}}
+{{- define "flotilla.brokerVolumes" -}}
+- name: brokers
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- range include "flotilla.brokerUrls" . | fromJsonArray }}
+      - secret:
+          name: {{ .secret }}
+          items:
+            - {key: {{ .key }}, path: {{ .variable }}}
+      {{- end }}
+{{- range include "flotilla.brokersWithTls" .root | fromJsonArray }}
 - name: {{ .name }}-tls
   secret: {secretName: {{ .secretName }}, defaultMode: 0440}
 {{- end }}

@@ -6,7 +6,17 @@ import { announcedFor, loadConfig } from '@flotilla/runtime';
 import { CertificateAuthority } from '@flotilla/testkit';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
-import { environmentOf, find, install, lint, podOf, type PodSpec, render, workloads } from './chart.ts';
+import {
+  environmentOf,
+  find,
+  install,
+  lint,
+  podOf,
+  type PodSpec,
+  render,
+  secretOfSetting,
+  workloads,
+} from './chart.ts';
 import { combinations, everything, exposures, names, scaled, shadow } from './values.ts';
 
 const turn = ['turn.enabled=true', 'turn.host=turn.example', 'turn.allowedPeers={203.0.113.1}'];
@@ -369,13 +379,13 @@ describe('the chart', () => {
       ...['rabbitmq.enabled=false', 'rabbitmq.external.existingSecret=q', 'rabbitmq.external.urlKey=url'],
     );
     expect(objects.filter(({ kind }) => kind === 'Secret')).toEqual([]);
-    const secretOf = (name: string, variable: string): unknown =>
-      podOf(find(objects, 'Deployment', name)).containers[0].env?.find((each) => each.name === variable)?.valueFrom;
+    const sfu = podOf(find(objects, 'Deployment', 'flotilla-sfu'));
     expect(podOf(find(objects, 'Deployment', 'flotilla-registry')).volumes).toMatchObject([
       { secret: { secretName: 'mine', items: [{ key: 'token-secret' }, { key: 'api-keys' }] } },
+      { name: 'brokers' },
     ]);
-    expect(secretOf('flotilla-sfu', 'REDIS_URL')).toEqual({ secretKeyRef: { name: 'r', key: 'redis-url' } });
-    expect(secretOf('flotilla-sfu', 'AMQP_URL')).toEqual({ secretKeyRef: { name: 'q', key: 'url' } });
+    expect(secretOfSetting(sfu, 'REDIS_URL')).toEqual({ name: 'r', key: 'redis-url' });
+    expect(secretOfSetting(sfu, 'AMQP_URL')).toEqual({ name: 'q', key: 'url' });
   });
 
   test('gives every service that uses a broker the certificates for it', () => {
@@ -391,7 +401,7 @@ describe('the chart', () => {
     const pods = render(...external, ...mutual)
       .filter(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet')
       .map((object) => podOf(object))
-      .filter(({ containers: [{ env }] }) => env?.some(({ name }) => name === 'REDIS_URL'));
+      .filter(({ containers: [{ env }] }) => env?.some(({ name }) => name === 'REDIS_URL_FILE'));
     expect(pods).toHaveLength(5);
     for (const pod of pods) {
       const files = Object.entries(environmentOf(pod)).filter(([name]) => name.includes('_TLS_'));
@@ -520,10 +530,9 @@ describe('the chart', () => {
     ]);
     const objects = render(...external, 'rabbitmq.external.urlKey=url');
     for (const component of ['gateway', 'registry', 'autoscaler', 'relay', 'sfu']) {
-      const { env = [] } = podOf(find(objects, 'Deployment', `flotilla-${component}`)).containers[0];
-      const keyOf = (name: string): string | undefined =>
-        env.find((each) => each.name === name)?.valueFrom?.secretKeyRef?.key;
-      expect([keyOf('REDIS_URL'), keyOf('AMQP_URL')]).toEqual([`${component}-redis-url`, `${component}-url`]);
+      const pod = podOf(find(objects, 'Deployment', `flotilla-${component}`));
+      const keys = ['REDIS_URL', 'AMQP_URL'].map((setting) => secretOfSetting(pod, setting)?.key);
+      expect(keys).toEqual([`${component}-redis-url`, `${component}-url`]);
     }
   });
 

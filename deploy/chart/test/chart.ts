@@ -40,11 +40,18 @@ export interface PodSpec {
   readonly containers: readonly [Container];
   readonly volumes?: readonly {
     readonly name: string;
-    readonly secret?: {
-      readonly secretName: string;
-      readonly items?: readonly { readonly key: string; readonly path: string }[];
+    readonly secret?: { readonly secretName: string; readonly items?: readonly FileOfSecret[] };
+    readonly projected?: {
+      readonly sources: readonly {
+        readonly secret?: { readonly name: string; readonly items?: readonly FileOfSecret[] };
+      }[];
     };
   }[];
+}
+
+interface FileOfSecret {
+  readonly key: string;
+  readonly path: string;
 }
 
 /** An object of Kubernetes, as far as the tests read it. */
@@ -120,6 +127,25 @@ function externalAddresses({ initContainers = [] }: PodSpec): string {
   return listensAt?.endsWith('s') ? '203.0.113.11,2001:db8::11' : '203.0.113.11';
 }
 
+/** Name and key of the Secret that a file below /etc/flotilla, in a directory with the name of its volume, comes from. */
+export function secretOfFile({ volumes = [] }: PodSpec, path: string): { name: string; key: string } | undefined {
+  const [, directory, file] = /^\/etc\/flotilla\/([^/]+)\/([^/]+)$/.exec(path) ?? [];
+  const volume = volumes.find(({ name }) => name === directory);
+  const secrets = [
+    volume?.secret && { name: volume.secret.secretName, items: volume.secret.items },
+    ...(volume?.projected?.sources.map(({ secret }) => secret) ?? []),
+  ];
+  for (const { name, items = [] } of secrets.filter((each) => each !== undefined))
+    for (const { key, path: at } of items) if (at === file) return { name, key };
+  return undefined;
+}
+
+/** The Secret that a setting of a pod's container comes from, over a file. */
+export function secretOfSetting(pod: PodSpec, setting: string): ReturnType<typeof secretOfFile> {
+  const { value } = pod.containers[0].env?.find(({ name }) => name === `${setting}_FILE`) ?? {};
+  return value === undefined ? undefined : secretOfFile(pod, value);
+}
+
 /** The environment of a container, with what Kubernetes and an init container would fill in, and secrets of mounted files as values. */
 export function environmentOf(pod: PodSpec): Record<string, string> {
   const filledIn: Readonly<Record<string, string>> = {
@@ -146,12 +172,11 @@ export function environmentOf(pod: PodSpec): Record<string, string> {
     'console-api-key': 'key',
     'turn-secret': 'y'.repeat(48),
   };
-  const mounted = new Set((pod.volumes ?? []).flatMap(({ secret }) => secret?.items?.map(({ path }) => path) ?? []));
   return Object.fromEntries(
     (pod.containers[0].env ?? []).map(({ name, value, valueFrom }) => {
-      const file = name.endsWith('_FILE') ? value?.replace(/^\/etc\/flotilla\/secrets\//, '') : undefined;
       if (value === '/run/flotilla/announced') return [name.replace(/_FILE$/, ''), externalAddresses(pod)];
-      if (file !== undefined && mounted.has(file)) return [name.replace(/_FILE$/, ''), secrets[file]!];
+      const secret = name.endsWith('_FILE') ? secrets[secretOfFile(pod, value ?? '')?.key ?? ''] : undefined;
+      if (secret !== undefined) return [name.replace(/_FILE$/, ''), secret];
       const text =
         value ?? filledIn[valueFrom?.fieldRef?.fieldPath ?? ''] ?? secrets[valueFrom?.secretKeyRef?.key ?? ''];
       if (text === undefined) throw new Error(`${name} has a source that this test does not know`);

@@ -5,7 +5,7 @@ import { connectBackplane } from '@flotilla/backplane';
 import { type Broker, startRabbitMq, startRedis } from '@flotilla/processes';
 import { brokerConfig, createLogger, loadConfig } from '@flotilla/runtime';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { find, type KubernetesObject, podOf, render, workloads } from './chart.ts';
+import { find, type KubernetesObject, podOf, render, secretOfSetting, workloads } from './chart.ts';
 
 const log = createLogger({ service: 'test', level: 'silent' });
 const namespace = 'trial';
@@ -49,9 +49,8 @@ describe('the brokers of the chart, for trials', () => {
   test('accept each service with the user of its own that its pod gets', async () => {
     const users: string[] = [];
     for (const workload of workloads(objects)) {
-      const variables = podOf(workload).containers[0].env ?? [];
       const urlOf = (name: string, broker: Broker): URL | undefined => {
-        const reference = variables.find((each) => each.name === name)?.valueFrom?.secretKeyRef;
+        const reference = secretOfSetting(podOf(workload), name);
         if (!reference) return undefined;
         expect(reference.name).toBe('flotilla-brokers');
         const url = new URL(files[reference.key]!);

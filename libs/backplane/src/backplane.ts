@@ -26,12 +26,12 @@ export async function connectBackplane(
   config: BrokerConfig & { readonly FLOTILLA_INSTANCE?: string },
   log: Logger,
 ): Promise<Backplane & { close(): Promise<void> }> {
-  const { FLOTILLA_NAMESPACE: namespace } = config;
-  const redis = redisAddress(config);
+  const shared = { namespace: config.FLOTILLA_NAMESPACE, log };
+  const redis = withFields(redisAddress(config), shared);
   const [transport, events, store] = await Promise.all([
-    RabbitMqCommandTransport.connect({ ...rabbitMqAddress(config), namespace, log }),
-    RedisEventLog.connect({ ...redis, namespace, log }),
-    RedisStore.connect({ ...redis, namespace, log }),
+    RabbitMqCommandTransport.connect(withFields(rabbitMqAddress(config), shared)),
+    RedisEventLog.connect(redis),
+    RedisStore.connect(redis),
   ]);
   const bus = new CommandBus(transport, log, {
     halfOpenMs: config.FLOTILLA_BREAKER_HALF_OPEN_SECONDS * 1000,
@@ -58,15 +58,28 @@ function callerName({ FLOTILLA_INSTANCE: instance = hostname() }: { FLOTILLA_INS
   return service === undefined ? instance : `${service} ${instance}`;
 }
 
-export function redisAddress(config: BrokerConfig): RedisAddress {
-  const { REDIS_URL: url, REDIS_TLS_CA_FILE: ca, REDIS_TLS_CERT_FILE: cert, REDIS_TLS_KEY_FILE: key } = config;
-  return { url, tls: { ca, cert, key } };
-}
+/** Where Redis is by the configuration of the moment: secrets that are replaced in it are used for connections that are opened then. */
+export const redisAddress = (config: BrokerConfig): RedisAddress => ({
+  get url() {
+    return config.REDIS_URL;
+  },
+  tls: { ca: config.REDIS_TLS_CA_FILE, cert: config.REDIS_TLS_CERT_FILE, key: config.REDIS_TLS_KEY_FILE },
+});
 
-export function rabbitMqAddress(config: BrokerConfig): RabbitMqAddress {
-  const { AMQP_URL: url, AMQP_TLS_CA_FILE: ca, AMQP_TLS_CERT_FILE: cert, AMQP_TLS_KEY_FILE: key } = config;
-  return { url, tls: { ca, cert, key } };
-}
+/** Where RabbitMQ is, as `redisAddress`. */
+export const rabbitMqAddress = (config: BrokerConfig): RabbitMqAddress => ({
+  get url() {
+    return config.AMQP_URL;
+  },
+  tls: { ca: config.AMQP_TLS_CA_FILE, cert: config.AMQP_TLS_CERT_FILE, key: config.AMQP_TLS_KEY_FILE },
+});
+
+/** Adds fields to an address, which stays as alive as it is. */
+const withFields = <Address extends object, Fields extends object>(
+  address: Address,
+  fields: Fields,
+): Address & Fields =>
+  Object.defineProperties({ ...fields }, Object.getOwnPropertyDescriptors(address)) as Address & Fields;
 
 /** A backplane within this process. */
 export function memoryBackplane(log: Logger): Backplane {

@@ -78,6 +78,35 @@ describe('a RabbitMQ that cannot be used', () => {
   });
 });
 
+test('a lost connection to RabbitMQ is opened again with the password that has replaced the former one', async () => {
+  const rabbit = await startRabbitMq();
+  brokers.push(rabbit);
+  const proxy = await TcpProxy.to(Number(new URL(rabbit.url).port));
+  brokers.push({ stop: () => proxy.close() });
+  let password = 'guest';
+  const address: RabbitMqAddress = {
+    get url() {
+      return `amqp://guest:${password}@127.0.0.1:${proxy.port}?heartbeat=1`;
+    },
+  };
+  const options = Object.defineProperties(
+    { namespace: uniqueName('t'), log, url: '' },
+    Object.getOwnPropertyDescriptors(address),
+  );
+  const transport = await RabbitMqCommandTransport.connect(options);
+  opened.push(transport);
+  await rabbit.control('change_password', 'guest', 'second');
+  expect(transport.problem()).toBeUndefined();
+  proxy.freeze();
+  await waitFor('the connection is lost', () => transport.problem() ?? notYet('it is there'));
+  password = 'second';
+  proxy.restore();
+  await waitFor('it is there again', () => {
+    const problem = transport.problem();
+    if (problem !== undefined) notYet(problem);
+  });
+});
+
 describe('RabbitMQ with TLS', () => {
   test('is used with the authority and the certificate that it wants, and what is not accepted is named', async () => {
     const { caFile, certFile, keyFile, tls } = makeCertificates(directory);

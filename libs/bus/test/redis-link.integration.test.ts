@@ -57,6 +57,29 @@ const hasProblem = (link: RedisLink, text: string): Promise<unknown> =>
     if (problem !== text) notYet(`it is ${problem ?? 'none'}`);
   });
 
+test('a lost connection to Redis is opened again with the password that has replaced the former one', async () => {
+  let password = 'first';
+  const port = await startServer('--requirepass', password);
+  const address = {
+    get url() {
+      return `redis://:${password}@127.0.0.1:${port}`;
+    },
+  };
+  const link = new RedisLink(address, log, 'test');
+  links.push(link);
+  await link.connect();
+  const former = await link.redis.client('ID');
+  await link.redis.config('SET', 'requirepass', 'second');
+  password = 'second';
+  await write(link);
+  await link.redis.client('KILL', 'ID', former, 'SKIPME', 'no').catch(() => undefined);
+  await waitFor('another connection', async () => {
+    const id = await link.redis.client('ID').catch((error: Error) => notYet(error.message));
+    if (id === former) notYet('it is the former one');
+  });
+  await write(link);
+});
+
 describe('what a connection to Redis reports', () => {
   test.each<[string, string[], string, string]>([
     ['a wrong password', ['--requirepass', 'right'], ':wrong@', 'Redis refused the user or the password'],

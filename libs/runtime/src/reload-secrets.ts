@@ -7,9 +7,6 @@ import { fileSuffix, secretSettings } from './secret-files.ts';
 /** Interval between two reads of the files, ms. */
 const defaultIntervalMs = 5000;
 
-/** Secrets that are used when connecting, and not again: a change needs a restart. */
-const usedAtStart: ReadonlySet<string> = new Set(['REDIS_URL', 'AMQP_URL']);
-
 export interface SecretReload<T extends z.ZodRawShape> {
   /** The configuration in use. Changed secrets are replaced in it, so what uses a secret reads it from here each time. */
   readonly config: z.output<z.ZodObject<T>>;
@@ -30,9 +27,7 @@ export interface SecretReload<T extends z.ZodRawShape> {
 export function reloadSecrets<T extends z.ZodRawShape>(options: SecretReload<T>): () => void {
   const { schema, env = process.env, log, onLoaded, intervalMs = defaultIntervalMs } = options;
   const config = options.config as Record<string, unknown>;
-  const reloaded = Object.keys(schema.shape).filter(
-    (key) => secretSettings.has(key) && !usedAtStart.has(key) && env[`${key}${fileSuffix}`],
-  );
+  const reloaded = Object.keys(schema.shape).filter((key) => secretSettings.has(key) && env[`${key}${fileSuffix}`]);
   if (reloaded.length === 0) return () => undefined;
   let failure = '';
   const timer = setInterval(() => {

@@ -61,6 +61,18 @@ describe('secrets in files that change', () => {
     expect(config.FLOTILLA_TOKEN_SECRET).toBe('second secret');
   });
 
+  test('are those of brokers too, for connections that are opened then', () => {
+    const urls = z.object({ REDIS_URL: z.string() });
+    mount({ 'redis-url': 'redis://:first@redis' });
+    const env = { REDIS_URL_FILE: join(directory, 'data', 'redis-url') };
+    const config = loadConfig(urls, env);
+    const stop = reloadSecrets({ config, schema: urls, env, log, intervalMs });
+    mount({ 'redis-url': 'redis://:second@redis' });
+    vi.advanceTimersByTime(intervalMs);
+    expect(config).toEqual({ REDIS_URL: 'redis://:second@redis' });
+    stop();
+  });
+
   test('stay when the new ones are invalid, which is logged once', () => {
     const { config, warn, stop } = reloading();
     mount({ 'token-secret': 'short', 'api-keys': 'two' });

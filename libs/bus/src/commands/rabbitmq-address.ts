@@ -2,7 +2,7 @@ import { parseRabbitMqUrl } from '@flotilla/runtime';
 import type { Options } from 'amqplib';
 import type { TlsTexts } from '../tls-texts.ts';
 
-/** Where RabbitMQ is, and how to connect to it. */
+/** Where RabbitMQ is, and how to connect to it. It is read for each connection: its password may have been replaced. */
 export interface RabbitMqAddress {
   /** See `parseRabbitMqUrl`. */
   readonly url: string;

@@ -107,10 +107,10 @@ export class RabbitMqLink {
 
 /** Leads each attempt of amqplib, which reads these fields then, to a node. The first is random, so that a fleet uses all nodes. */
 class NextNode {
-  readonly #nodes;
+  #nodes: readonly RabbitMqNode[];
   #index: number;
 
-  constructor(address: RabbitMqAddress) {
+  constructor(private readonly address: RabbitMqAddress) {
     this.#nodes = rabbitMqNodes(address);
     this.#index = Math.floor(Math.random() * this.#nodes.length);
   }
@@ -119,22 +119,20 @@ class NextNode {
     return this.#nodes[this.#index]!;
   }
 
+  /** Its texts are read again with each attempt. */
   get socket(): RabbitMqNode['socket'] {
     return this.#node.socket;
   }
 
   get connect(): Options.Connect {
-    const current = (): Options.Connect => this.#node.connect;
-    return Object.defineProperties(
-      { ...current() },
-      {
-        hostname: { get: () => current().hostname, enumerable: true },
-        port: { get: () => current().port, enumerable: true },
-      },
-    );
+    const fields = Object.keys(this.#node.connect) as (keyof Options.Connect)[];
+    const live = fields.map((field) => [field, { get: () => this.#node.connect[field], enumerable: true }] as const);
+    return Object.defineProperties({}, Object.fromEntries(live));
   }
 
+  /** After each attempt that failed, and each connection that was lost. */
   advance(): void {
+    this.#nodes = rabbitMqNodes(this.address);
     this.#index = (this.#index + 1) % this.#nodes.length;
   }
 }

@@ -5,7 +5,7 @@ import type { TlsTexts } from '../tls-texts.ts';
 /** The mapping of replies is part of a client's type. */
 export type ClientOptions = Omit<RedisOptions, 'replyMapping'>;
 
-/** Where Redis is, and how to connect to it. */
+/** Where Redis is, and how to connect to it. It is read for each connection: its password may have been replaced. */
 export interface RedisAddress {
   /** `redis://` or `rediss://` (TLS), or `redis+sentinel://` or `rediss+sentinel://` (see `parseSentinelUrl`). */
   readonly url: string;

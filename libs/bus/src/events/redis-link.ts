@@ -39,7 +39,10 @@ export class RedisLink {
       connectTimeout: 2000,
       commandTimeout: 5000,
       lazyConnect: true,
-      retryStrategy: backoffMs,
+      retryStrategy: (attempt) => {
+        this.#readAddress(address);
+        return backoffMs(attempt);
+      },
       sentinelRetryStrategy: backoffMs,
       reconnectOnError: (error) => this.#onReplyError(error),
       ...options,
@@ -48,6 +51,11 @@ export class RedisLink {
     this.redis.on('error', (error: Error) => this.#fail(error));
     this.redis.on('ready', () => this.#answered());
     this.redis.on('close', () => (this.#failure ??= 'Redis is unavailable'));
+  }
+
+  /** Before each further attempt: ioredis reads its options with each. */
+  #readAddress(address: RedisAddress): void {
+    Object.assign(this.redis.options, { username: undefined, password: undefined }, redisOptions(address));
   }
 
   /** Resolves when the first connection is ready. Throws UNAVAILABLE with the reason; further attempts follow until `close`. */
