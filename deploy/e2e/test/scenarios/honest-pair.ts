@@ -1,3 +1,4 @@
+import type { Reply } from '@flotilla/contracts';
 import { enter, notYet, type RawClient, type Topology, waitFor } from '@flotilla/testkit';
 
 /** Timeout of a round trip, in milliseconds. */
@@ -116,3 +117,14 @@ export class HonestPair {
     }
   }
 }
+
+/** The answer to a request that is repeated while its session is above its rate: large frames take much of it. */
+export const withinRate = (request: () => Promise<Reply>): Promise<Reply> =>
+  waitFor(
+    'an answer but RATE_LIMITED',
+    async () => {
+      const reply = await request();
+      return reply.error?.code === 'RATE_LIMITED' ? notYet('refused') : reply;
+    },
+    { everyMs: 200 },
+  );

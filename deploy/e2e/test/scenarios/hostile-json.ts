@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { enter, envelopeAbuses, envelopeMark } from '@flotilla/testkit';
-import { HonestPair } from './honest-pair.ts';
+import { HonestPair, withinRate } from './honest-pair.ts';
 import type { HostileScenario } from './hostile-frames.ts';
 
 export const hostileJson: readonly HostileScenario[] = [
@@ -14,7 +14,7 @@ export const hostileJson: readonly HostileScenario[] = [
         const answers: Record<string, string> = {};
         const expected: Record<string, string> = {};
         for (const [name, [text, code]] of Object.entries(envelopeAbuses(`room:${pair.room}`))) {
-          const { ok, error } = await client.sendRaw(text);
+          const { ok, error } = await withinRate(() => client.sendRaw(text));
           answers[name] = ok ? 'ok' : (error?.code ?? 'no code');
           expected[name] = code ?? 'ok';
         }
