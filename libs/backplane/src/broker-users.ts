@@ -84,7 +84,8 @@ export const brokerUses = {
     commands: { serves: 'relay' },
     streams: { subscribes: [room, metadata], reads: [room, metadata], appends: [room, metadata] },
     store: [
-      ...(['rooms.memberAt', 'rooms.absent', 'relays.report', 'relays.list', 'relays.remove'] as const),
+      ...(['rooms.memberAt', 'rooms.absent', 'rooms.reconnecting'] as const),
+      ...(['relays.report', 'relays.list', 'relays.remove'] as const),
       ...(['relays.retain', 'relays.forget', 'relays.retained', 'relays.barred'] as const),
     ],
   },

@@ -214,6 +214,9 @@ export interface RoomStore {
   /** Those of the participants that are not in the room. */
   absent(roomId: string, participantIds: readonly string[]): Promise<string[]>;
 
+  /** The members whose signaling connection dropped and may resume. */
+  reconnecting(roomId: string): Promise<string[]>;
+
   /**
    * Adds a publication (appends `publication_added`) or replaces the one of that id (`publication_updated`).
    *

@@ -151,6 +151,18 @@ describe.each(adapters)('relays in %s', (_name, open) => {
       },
     );
 
+    test('participants whose connection dropped are reconnecting until it is resumed or they leave', async () => {
+      const [ada, bob, cleo] = [await join('ada'), await join('bob'), await join('cleo')];
+      expect(await store.rooms.reconnecting('rm_a')).toEqual([]);
+      for (const { sessionId } of [ada, bob, cleo])
+        await store.sessions.detach(sessionId, `hash-of-${sessionId}`, 60_000);
+      expect((await store.rooms.reconnecting('rm_a')).toSorted()).toEqual(sorted(ada, bob, cleo));
+      await store.sessions.resume(`hash-of-${ada.sessionId}`, 'next', 'gw_a');
+      await store.rooms.leave('rm_a', bob.id, 'disconnected');
+      expect(await store.rooms.reconnecting('rm_a')).toEqual([cleo.id]);
+      expect(await store.rooms.reconnecting('rm_b')).toEqual([]);
+    });
+
     test.each<[string, (participant: Participant) => Promise<unknown>]>([
       ['is removed', ({ id }) => store.rooms.remove('rm_a', id, undefined)],
       ['is banned', ({ id }) => store.rooms.remove('rm_a', id, { userId: userOf('ada'), seconds: 60 })],

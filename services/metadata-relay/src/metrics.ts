@@ -16,12 +16,17 @@ export const framesOut = counter({
 export const bytesOut = counter({ name: 'metadata_sent_bytes_total', help: 'Bytes of frames sent to subscribers.' });
 export const framesDropped = counter({
   name: 'metadata_frames_dropped_total',
-  help: 'Frames not forwarded, by reason: malformed, direction, too-large, undeclared, rate (of the client), room_rate or slow_subscriber.',
+  help: 'Frames not forwarded, by reason: malformed, direction, too-large, undeclared, barred (their publisher may publish no more), topics (of another relay, at the limit of the room), rate (of the client), room_rate or slow_subscriber.',
   labelNames: ['reason'],
 });
 export const evictions = counter({
   name: 'metadata_retained_evictions_total',
-  help: 'Retained values of publishers that have left, deleted at a limit of their user or their room.',
+  help: 'Retained values of publishers that have left or are reconnecting, deleted at a limit of their user or their room.',
+});
+export const refusals = counter({
+  name: 'metadata_retained_refused_total',
+  help: 'Messages that were not retained, by reason: user or room (whose limit was reached), or size (of the message). Each relay that has the room counts them.',
+  labelNames: ['reason'],
 });
 export const switches = counter({
   name: 'metadata_mode_switches_total',

@@ -31,3 +31,20 @@ test('a retained value that was deleted while the store was unavailable is delet
   expect(failures).toBeLessThan(1);
   writer.close();
 });
+
+test('pending changes of a publisher whose values the store has deleted are not written, those of others are', async () => {
+  const { rooms, relays } = new MemoryStore(new MemoryEventLog());
+  await rooms.create(roomRecord('a'));
+  const other = { ...message, publisherId: 'pt_b' };
+  await relays.retain('rm_a', { ...message, topic: 'newer' });
+  const writer = new RetainedWriter('rm_a', relays, log);
+  writer.retain(message);
+  writer.forget({ topic: 'newer', publisherId: 'pt_a' });
+  writer.retain(other);
+  writer.cancel('pt_a');
+  const stored = async (): Promise<string[]> =>
+    (await relays.retained('rm_a')).map(({ publisherId, topic }) => `${publisherId} ${topic}`);
+  await waitFor('the other value', async () => (await stored()).length === 2 || notYet('it is not written'));
+  expect(await stored()).toEqual(['pt_a newer', 'pt_b cursor']);
+  writer.close();
+});

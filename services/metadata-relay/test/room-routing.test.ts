@@ -50,6 +50,7 @@ class ModelWorker implements Outlet {
   forward(): void {}
   retain(): void {}
   forget(): void {}
+  cancel(): void {}
 }
 
 const step = fc.oneof(

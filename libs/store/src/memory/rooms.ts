@@ -228,6 +228,10 @@ export class MemoryRooms implements RoomStore {
     return participantIds.filter((id) => !members?.has(id));
   }
 
+  async reconnecting(roomId: string): Promise<string[]> {
+    return [...(this.#rooms.get(roomId)?.reconnecting ?? [])];
+  }
+
   async putPublication(roomId: string, publication: PublicationRecord): Promise<void> {
     const { id, participantId, nodeId } = publication;
     const { record, member } = this.#member(roomId, participantId);

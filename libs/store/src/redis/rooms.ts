@@ -385,6 +385,10 @@ export class RedisRooms implements RoomStore {
     return participantIds.filter((_id, index) => records[index] === null);
   }
 
+  async reconnecting(roomId: string): Promise<string[]> {
+    return this.client.do((redis) => redis.smembers(this.keys.reconnecting(roomId)));
+  }
+
   async putPublication(roomId: string, publication: PublicationRecord): Promise<void> {
     const { id, participantId, nodeId } = publication;
     const shown = publicPublication(publication);

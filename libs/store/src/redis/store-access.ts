@@ -51,6 +51,7 @@ const methods: Readonly<Record<StoreMethod, Method>> = {
   },
   'rooms.member': { keys: { members: ['HGET'] } },
   'rooms.absent': { keys: { members: ['HMGET'] } },
+  'rooms.reconnecting': { keys: { reconnecting: ['SMEMBERS'] } },
   'rooms.memberAt': { keys: { ...newestEvent, members: ['HGET'] } },
   'rooms.putPublication': { scripts: ['putPublication'] },
   'rooms.removePublication': { scripts: ['removePublication'] },

@@ -14,6 +14,7 @@ import {
   type Offset,
   mayHaveMedia,
   mediaGrants,
+  type RoomEventPayload,
   type RoomGrant,
   startOfStream,
   type TopicDeclaration,
@@ -21,7 +22,7 @@ import {
   type TopicSelection,
 } from '@flotilla/contracts';
 import type { PooledWorker } from '@flotilla/media';
-import type { Logger } from '@flotilla/runtime';
+import { type Logger, retry } from '@flotilla/runtime';
 import type { RelayStore, RoomStore } from '@flotilla/store';
 import type { DataProducer, DirectTransport, DtlsParameters, Router } from 'mediasoup/types';
 import { RoomExchange } from '../peers/room-exchange.ts';
@@ -45,6 +46,9 @@ export interface RelayRoomDeps {
 }
 
 const tickMs = 100;
+
+/** How long a read of publishers is attempted while the store is unavailable, in ms. */
+const readForMs = 60_000;
 
 /** Why a participant leaves whose retained values are deleted. */
 const barring: ReadonlySet<LeaveReason> = new Set(['removed', 'revoked']);
@@ -70,8 +74,10 @@ export class RelayRoom {
   readonly #writer: RetainedWriter;
   readonly #timer: NodeJS.Timeout;
   #roomEvents!: StreamSubscription;
-  /** For each running read of publishers, those that were admitted since it began. */
+  /** For each running read of absent or barred publishers, those that were admitted since it began. */
   readonly #reads = new Set<Set<string>>();
+  /** For each running read of reconnecting publishers, those that connected since it began. */
+  readonly #connectionReads = new Set<Set<string>>();
   /** Number of links that are being opened. */
   #opening = 0;
   #closed = false;
@@ -158,6 +164,7 @@ export class RelayRoom {
         this.#writer.forget(value);
         this.#exchange.forget(value);
       },
+      cancel: (publisherId) => this.#writer.cancel(publisherId),
     };
   }
 
@@ -174,7 +181,11 @@ export class RelayRoom {
 
   #onEvent({ offset, event }: RoomEventEntry): void {
     if (event.type === 'room_deleted') this.close();
-    if (event.type === 'participant_joined') this.#admit(event.payload.participant.id);
+    if (event.type === 'participant_joined') {
+      this.#routing.join(event.payload.participant.id);
+      this.#exclude(event.payload.participant.id, this.#reads);
+    }
+    if (event.type === 'participant_connection') this.#updateConnection(event.payload);
     if (event.type !== 'participant_left' && event.type !== 'grants_changed') return;
     this.#updatePublisher(event);
     for (const [sessionId, granted] of this.#links) {
@@ -187,47 +198,63 @@ export class RelayRoom {
   /** Retained values end with the right to publish, and stay when their publisher leaves. */
   #updatePublisher(event: Extract<RoomEventEntry['event'], { type: 'participant_left' | 'grants_changed' }>): void {
     const { participantId } = event.payload;
-    if (event.type === 'grants_changed' && event.payload.grants.includes('publish')) return this.#admit(participantId);
+    if (event.type === 'grants_changed' && event.payload.grants.includes('publish')) {
+      this.#routing.admit(participantId);
+      return this.#exclude(participantId, this.#reads);
+    }
     if (event.type === 'participant_left' && !barring.has(event.payload.reason))
       return this.#routing.leave([participantId]);
     this.#routing.bar([participantId]);
     // Its user may have been other participants before.
-    this.#readBarred().catch((error: unknown) => this.log.warn({ err: error }, 'barred publishers not read'));
+    this.#readWhenAvailable(() => this.#readBarred());
   }
 
-  #admit(publisherId: string): void {
-    this.#routing.admit(publisherId);
-    for (const admitted of this.#reads) admitted.add(publisherId);
+  #updateConnection({ participantId, connection }: RoomEventPayload<'participant_connection'>): void {
+    if (connection === 'reconnecting') return this.#routing.detach([participantId]);
+    this.#routing.attach(participantId);
+    this.#exclude(participantId, this.#connectionReads);
   }
 
-  /** What is read of the publishers, without those that were admitted meanwhile. */
-  async #readPublishers(read: () => Promise<string[]>): Promise<string[]> {
-    const admitted = new Set<string>();
-    this.#reads.add(admitted);
+  #exclude(publisherId: string, reads: Set<Set<string>>): void {
+    for (const excluded of reads) excluded.add(publisherId);
+  }
+
+  /** What is read of the publishers, without those that events exclude from these reads meanwhile. */
+  async #readPublishers(read: () => Promise<string[]>, reads = this.#reads): Promise<string[]> {
+    const excluded = new Set<string>();
+    reads.add(excluded);
     try {
       const found = await read();
-      return this.#closed ? [] : found.filter((id) => !admitted.has(id));
+      return this.#closed ? [] : found.filter((id) => !excluded.has(id));
     } finally {
-      this.#reads.delete(admitted);
+      reads.delete(excluded);
     }
+  }
+
+  #readWhenAvailable(read: () => Promise<void>): void {
+    retry(read, { forMs: readForMs }).catch((error: unknown) => this.log.warn({ err: error }, 'publishers not read'));
   }
 
   async #readBarred(): Promise<void> {
     this.#routing.bar(await this.#readPublishers(() => this.deps.relays.barred(this.id)));
   }
 
-  /** Reads which of the known publishers may publish no more, and which have left the room. */
+  /** Reads which of the known publishers may publish no more, which have left the room, and which are reconnecting. */
   async #readAbsent(): Promise<void> {
     await this.#readBarred();
     const { publisherIds } = this.#routing;
     this.#routing.leave(await this.#readPublishers(() => this.deps.rooms.absent(this.id, publisherIds)));
+    this.#routing.detach(
+      await this.#readPublishers(() => this.deps.rooms.reconnecting(this.id), this.#connectionReads),
+    );
   }
 
-  /** Closes all links: the clients of those that may have one open another. The values of those that were removed are deleted. */
+  /** Closes all links: the clients of those that may have one open another. What is known of publishers is read again. */
   #onMissed(): void {
     for (const sessionId of [...this.#links.keys()]) this.disconnect(sessionId);
     if (this.#closed) return;
-    this.#readAbsent().catch((error: unknown) => this.log.warn({ err: error }, 'publishers not read'));
+    this.#routing.resync();
+    this.#readWhenAvailable(() => this.#readAbsent());
   }
 
   /** Replaces older grants. A link that loses one is closed: its client opens another, with what it may still have. */

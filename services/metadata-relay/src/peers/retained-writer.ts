@@ -37,6 +37,11 @@ export class RetainedWriter {
     this.#enqueue({ topic, publisherId, userId });
   }
 
+  /** Drops the pending changes of a publisher whose values the store has deleted: written later, they could replace or delete newer ones. */
+  cancel(publisherId: string): void {
+    for (const [key, change] of this.#pending) if (change.publisherId === publisherId) this.#pending.delete(key);
+  }
+
   #enqueue(change: Change): void {
     this.#pending.set(keyOf(change), change);
     this.#flushWithin(flushMs);

@@ -1,9 +1,10 @@
 import { entryValue, type EventLog, idleStreamSeconds, type LogEntry, type StreamSubscription } from '@flotilla/bus';
 import { RelayId, TopicMode, TopicName, UserId } from '@flotilla/contracts';
-import { inSpan, type Logger, outsideTraces } from '@flotilla/runtime';
+import { inSpan, type Logger, outsideTraces, retry } from '@flotilla/runtime';
 import type { RelayStore, RetainedKey } from '@flotilla/store';
 import { z } from 'zod';
 import type { RoutedFrame } from '../routing/outlet.ts';
+import { type Deletion, ForwardQueue } from './forward-queue.ts';
 
 const Entry = z.object({
   from: RelayId,
@@ -29,11 +30,6 @@ type Entry = z.infer<typeof Entry>;
 
 const streamOf = (roomId: string): string => `{${roomId}}:metadata`;
 
-const maxEntryBytes = 64 * 1024;
-/** Values that one entry deletes at most. */
-const maxForgotten = 256;
-/** Bound on the frames queued while the log is slow or unavailable; above it the oldest are dropped. */
-const maxPendingBytes = 1024 * 1024;
 /** Interval at which the relays' heartbeats are read: a relay that died has not sent `close`. */
 const livenessCheckMs = 2000;
 /** Time since the last heartbeat after which a relay counts as dead. */
@@ -41,15 +37,15 @@ const deadAfterMs = 30_000;
 
 /**
  * Exchanges frames between the relays of a room, over one stream. Nothing is written while no other relay has the room. Frames that
- * arrive during a write are batched into the next entry, so a slow log makes entries longer and not more.
+ * arrive during a write are batched into the next entry, so a slow log makes entries longer and not more. Frames that cannot be written are
+ * lost; deletions of values are written again until they succeed, before the frames that follow them.
  */
 export class RoomExchange {
   /** Ids of the other relays that have announced the room. */
   readonly #others = new Set<string>();
   /** Whether at least one of the others is alive. Frames are forwarded only then. */
   #shared = false;
-  #pending: (RoutedFrame | RetainedKey)[] = [];
-  #pendingBytes = 0;
+  readonly #queue = new ForwardQueue();
   #writing = false;
   #subscription: StreamSubscription | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -122,61 +118,57 @@ export class RoomExchange {
 
   /** Sends a frame to the other relays that have the room. */
   forward(routed: RoutedFrame): void {
-    this.#enqueue(routed);
+    this.#queue.push(routed);
+    this.#startWriting();
   }
 
   /** Tells the other relays that have the room of a retained value that was deleted. */
-  forget({ topic, publisherId }: RetainedKey): void {
-    if (this.#shared) this.#enqueue({ topic, publisherId });
+  forget(value: RetainedKey): void {
+    if (!this.#shared || this.#isStopped) return;
+    this.#queue.forget(value);
+    this.#startWriting();
   }
 
-  #enqueue(change: RoutedFrame | RetainedKey): void {
-    this.#pending.push(change);
-    this.#pendingBytes += bytesOf(change);
-    while (this.#pendingBytes > maxPendingBytes) this.#pendingBytes -= bytesOf(this.#pending.shift()!);
+  #startWriting(): void {
     // It writes frames of other traces, too.
     if (!this.#writing) void outsideTraces(() => this.#write());
   }
 
   async #write(): Promise<void> {
     this.#writing = true;
-    while (this.#pending.length > 0) {
-      const forgotten = this.#nextForgotten();
-      if (forgotten.length > 0) {
-        await this.#append({ kind: 'forget', forgotten }).catch((error: unknown) =>
-          this.log.warn({ err: error, values: forgotten.length }, 'deleted values not announced to the other relays'),
-        );
-        continue;
+    for (let batch = this.#queue.next(); batch && !this.#isStopped; batch = this.#queue.next()) {
+      if ('frames' in batch) await this.#writeFrames(batch.frames);
+      else {
+        const { deletions } = batch;
+        await retry(() => this.#writeDeletions(deletions), { forMs: Infinity });
       }
-      const frames = this.#nextBatch().map(({ frame, ...rest }) => ({
-        ...rest,
-        frame: Buffer.from(frame.buffer, frame.byteOffset, frame.length).toString('base64'),
-      }));
-      const append = (): Promise<void> => this.#append({ kind: 'frames', frames });
-      const carrier = frames.find(({ trace }) => trace)?.trace;
-      const appended = carrier ? inSpan('forward first frame', { kind: 'producer', carrier }, append) : append();
-      await appended.catch((error: unknown) =>
-        this.log.debug({ err: error, frames: frames.length }, 'frames not forwarded to the other relays'),
-      );
     }
     this.#writing = false;
   }
 
-  /** The deleted values in front of the next frame. */
-  #nextForgotten(): RetainedKey[] {
-    const end = this.#pending.findIndex(isFrame);
-    const batch = this.#pending.splice(0, Math.min(end === -1 ? this.#pending.length : end, maxForgotten));
-    for (const each of batch) this.#pendingBytes -= bytesOf(each);
-    return batch;
+  async #writeFrames(routed: readonly RoutedFrame[]): Promise<void> {
+    const frames = routed.map(({ frame, ...rest }) => ({
+      ...rest,
+      frame: Buffer.from(frame.buffer, frame.byteOffset, frame.length).toString('base64'),
+    }));
+    const append = (): Promise<void> => this.#append({ kind: 'frames', frames });
+    const carrier = frames.find(({ trace }) => trace)?.trace;
+    const appended = carrier ? inSpan('forward first frame', { kind: 'producer', carrier }, append) : append();
+    await appended.catch((error: unknown) =>
+      this.log.debug({ err: error, frames: frames.length }, 'frames not forwarded to the other relays'),
+    );
   }
 
-  /** The frames in front of the next deleted value, as many as fit into an entry. */
-  #nextBatch(): RoutedFrame[] {
-    let bytes = 0;
-    const end = this.#pending.findIndex((each) => !isFrame(each) || (bytes += each.frame.length) > maxEntryBytes);
-    const batch = this.#pending.splice(0, end === -1 ? this.#pending.length : Math.max(1, end)).filter(isFrame);
-    for (const { frame } of batch) this.#pendingBytes -= frame.length;
-    return batch;
+  /** Throws when they are to be written again; not after `stop`, which writes them itself. */
+  async #writeDeletions(deletions: readonly Deletion[]): Promise<void> {
+    if (this.#isStopped) return;
+    try {
+      await this.#append({ kind: 'forget', forgotten: deletions.map(({ value }) => value) });
+      this.#queue.confirm(deletions);
+    } catch (error) {
+      this.log.warn({ err: error, values: deletions.length }, 'deleted values not announced to the other relays yet');
+      if (!this.#isStopped) throw error;
+    }
   }
 
   /** The limit is generous: a relay with late heartbeats that is wrongly declared dead would miss frames for good. */
@@ -192,18 +184,23 @@ export class RoomExchange {
     }
   }
 
-  /** Leaves the exchange; pending frames are dropped. */
+  /** Leaves the exchange. Pending deletions are written once more, pending frames are dropped. */
   stop(): void {
     this.#isStopped = true;
     clearInterval(this.#timer);
     this.#subscription?.stop();
-    this.#pending = [];
-    this.#append({ kind: 'close' }).catch((error: unknown) =>
-      this.log.debug({ err: error }, 'closed room not announced to the other relays'),
-    );
+    // Not one after the other: the room may be opened again at once, whose `open` has to follow.
+    for (const entry of [...this.#lastDeletions(), { kind: 'close' } as const])
+      this.#append(entry).catch((error: unknown) =>
+        this.log.debug({ err: error, kind: entry.kind }, 'closed room not announced to the other relays'),
+      );
+  }
+
+  *#lastDeletions(): Generator<{ kind: 'forget'; forgotten: RetainedKey[] }> {
+    this.#queue.dropFrames();
+    for (let batch = this.#queue.next(); batch && 'deletions' in batch; batch = this.#queue.next()) {
+      this.#queue.confirm(batch.deletions);
+      yield { kind: 'forget', forgotten: batch.deletions.map(({ value }) => value) };
+    }
   }
 }
-
-const isFrame = (change: RoutedFrame | RetainedKey): change is RoutedFrame => 'frame' in change;
-const bytesOf = (change: RoutedFrame | RetainedKey): number =>
-  isFrame(change) ? change.frame.length : change.topic.length + change.publisherId.length;

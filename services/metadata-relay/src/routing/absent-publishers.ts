@@ -20,6 +20,10 @@ export class AbsentPublishers {
     this.#why.delete(publisherId);
   }
 
+  clear(): void {
+    this.#why.clear();
+  }
+
   has(publisherId: string): boolean {
     return this.#why.has(publisherId);
   }

@@ -39,4 +39,6 @@ export interface Outlet {
   retain(message: RetainedMessage): void;
   /** Deletes a retained value in the store and at the other relays, for which its publisher has the topic no more. */
   forget(value: RetainedKey): void;
+  /** Drops changes of a publisher's values that are not written to the store yet. */
+  cancel(publisherId: string): void;
 }

@@ -11,10 +11,16 @@ interface Account {
   bytes: number;
 }
 
-/** Deletes a value whose publisher has left the room: one of the user, or without one of any. Returns false when there is none. */
+/**
+ * Deletes a value whose publisher has left the room; for a user, one of its own, also of a participant that is reconnecting. Returns false
+ * when there is none.
+ */
 export type Evict = (user?: string) => boolean;
 
-/** What the retained values of a room take. At a limit, values of publishers that have left are evicted before a new one is refused. */
+/** Whose limit refuses a value. */
+export type RetainedLimit = 'user' | 'room';
+
+/** What the retained values of a room take. At a limit, values are evicted before a new one is refused; see `Evict`. */
 export class RetainedBudget {
   readonly #room: Account = { values: 0, bytes: 0 };
   readonly #users = new Map<string, Account>();
@@ -26,17 +32,17 @@ export class RetainedBudget {
     return new RetainedShare(this, user);
   }
 
-  /** Whether it was reserved. */
-  take(user: string, values: number, bytes: number): boolean {
+  /** Reserves a place. Returns the limit that refuses it. */
+  take(user: string, values: number, bytes: number): RetainedLimit | undefined {
     const own = (): Account => this.#users.get(user) ?? { values: 0, bytes: 0 };
     const fitsUser = (): boolean =>
       own().values + values <= maxRetainedValuesPerUser && own().bytes + bytes <= maxRetainedUserBytes;
     const fitsRoom = (): boolean =>
       this.#room.values + values <= maxRetainedValues && this.#room.bytes + bytes <= maxRetainedRoomBytes;
-    while (!fitsUser()) if (!this.evict(user)) return false;
-    while (!fitsRoom()) if (!this.evict()) return false;
+    while (!fitsUser()) if (!this.evict(user)) return 'user';
+    while (!fitsRoom()) if (!this.evict()) return 'room';
     this.#change(user, values, bytes);
-    return true;
+    return undefined;
   }
 
   release(user: string, values: number, bytes: number): void {
@@ -61,16 +67,16 @@ export class RetainedShare {
     private readonly user: string,
   ) {}
 
-  /** Reserves a place for a value. */
-  takeValue(): boolean {
+  /** Reserves a place for a value. Returns the limit that refuses it. */
+  takeValue(): RetainedLimit | undefined {
     return this.budget.take(this.user, 1, 0);
   }
   releaseValue(): void {
     this.budget.release(this.user, 1, 0);
   }
 
-  /** Reserves bytes. */
-  takeBytes(bytes: number): boolean {
+  /** Reserves bytes. Returns the limit that refuses them. */
+  takeBytes(bytes: number): RetainedLimit | undefined {
     return this.budget.take(this.user, 0, bytes);
   }
   releaseBytes(bytes: number): void {

@@ -1,6 +1,7 @@
 import { maxRetainedMessageBytes } from '@flotilla/contracts';
 import type { Shard } from '@flotilla/data-channel';
-import type { RetainedShare } from './retained-budget.ts';
+import { refusals } from '../metrics.ts';
+import type { RetainedLimit, RetainedShare } from './retained-budget.ts';
 
 interface Message {
   readonly seqId: number;
@@ -13,6 +14,10 @@ interface Message {
 export class Retained {
   #complete: Message | undefined;
   #incomplete: Message | undefined;
+  /** Sequence id of the newest complete message; -1 when any message is newer. */
+  #lastSeqId = -1;
+  /** The last message that was refused, so that its other frames are not added. */
+  #refusedSeqId: number | undefined;
 
   constructor(private readonly share: RetainedShare) {}
 
@@ -37,22 +42,48 @@ export class Retained {
    */
   add(shard: Pick<Shard, 'seqId' | 'index' | 'total' | 'size'>, frame: Uint8Array): boolean {
     const { seqId, index, total, size } = shard;
-    if (size > maxRetainedMessageBytes || seqId <= (this.#complete?.seqId ?? -1)) return false;
+    if (seqId <= this.#lastSeqId || seqId === this.#refusedSeqId) return false;
     if (this.#incomplete && seqId < this.#incomplete.seqId) return false;
-    if (this.isEmpty && !this.share.takeValue()) return false;
+    if (size > maxRetainedMessageBytes) return this.#refuse(seqId, 'size');
+    const valueLimit = this.isEmpty ? this.share.takeValue() : undefined;
+    if (valueLimit) return this.#refuse(seqId, valueLimit);
     if (seqId !== this.#incomplete?.seqId || total !== this.#incomplete.frames.length) {
       this.#drop(this.#incomplete);
       this.#incomplete = { seqId, frames: Array.from({ length: total }), missing: total, bytes: 0 };
     }
     const incomplete = this.#incomplete;
-    if (incomplete.frames[index] || !this.share.takeBytes(frame.length)) return false;
+    if (incomplete.frames[index]) return false;
+    const bytesLimit = this.share.takeBytes(frame.length);
+    if (bytesLimit) return this.#refuse(seqId, bytesLimit);
     incomplete.frames[index] = frame;
     incomplete.bytes += frame.length;
     if (--incomplete.missing > 0) return false;
     this.#drop(this.#complete);
     this.#complete = incomplete;
     this.#incomplete = undefined;
+    this.#lastSeqId = seqId;
     return true;
+  }
+
+  /** The sequence ids begin anew: the next complete message replaces the retained one, whatever its id. */
+  restart(): void {
+    this.#dropIncomplete();
+    this.#lastSeqId = -1;
+    this.#refusedSeqId = undefined;
+  }
+
+  #refuse(seqId: number, reason: RetainedLimit | 'size'): false {
+    refusals.inc({ reason });
+    this.#refusedSeqId = seqId;
+    this.#dropIncomplete();
+    return false;
+  }
+
+  #dropIncomplete(): void {
+    if (!this.#incomplete) return;
+    this.#drop(this.#incomplete);
+    this.#incomplete = undefined;
+    if (!this.#complete) this.share.releaseValue();
   }
 
   #drop(message: Message | undefined): void {

@@ -53,7 +53,7 @@ export class RoomRouting {
   }
 
   open(linkId: string, publisherId: string, userId: string): void {
-    this.admit(publisherId);
+    this.join(publisherId);
     const now = this.clock.monotonicMs();
     const sender = this.#budget.newSender(now);
     this.#links.set(linkId, new LinkState(linkId, publisherId, userId, this.options.limits, sender, now));
@@ -92,7 +92,9 @@ export class RoomRouting {
     const link = this.#link(linkId);
     if (!link.declared.has(name) && link.declared.size >= maxTopicsPerSession)
       throw new FlotillaError('TOO_MANY_TOPICS', `a session may publish ${maxTopicsPerSession} topics`);
-    const topic = this.#declared(linkId, name, mode);
+    // Its previous link was perhaps at another relay.
+    this.#topics.get(name)?.remotePublishers.delete(link.publisherId);
+    const topic = this.#declared(link, name, mode);
     topic.retain ||= retain;
     topic.publishers.add(linkId);
     link.declared.add(name);
@@ -101,12 +103,11 @@ export class RoomRouting {
     return topic.info;
   }
 
-  /** The topic in a mode. Its only publisher may change the mode. */
-  #declared(linkId: string, name: string, mode: TopicMode): Topic {
+  /** The topic in a mode. Its only publisher may change the mode, unless others that have not left retain values there. */
+  #declared(link: LinkState, name: string, mode: TopicMode): Topic {
     const known = this.#topics.get(name);
     if (known && known.mode !== mode) {
-      if (known.hasOtherPublisher(linkId))
-        throw new FlotillaError('TOPIC_CONFLICT', `${name} is published as ${known.mode}`);
+      if (this.#isHeld(known, link)) throw new FlotillaError('TOPIC_CONFLICT', `${name} is published as ${known.mode}`);
       this.#drop(known);
     }
     const topic = this.#topic(name, mode);
@@ -127,6 +128,13 @@ export class RoomRouting {
     return topic;
   }
 
+  /** Whether a topic has publishers, or values of publishers that have not left; of others than a link. */
+  #isHeld(topic: Topic, exceptLink?: LinkState): boolean {
+    const isHeldBy = ([publisherId, { retained }]: [string, PublisherStream]): boolean =>
+      publisherId !== exceptLink?.publisherId && !retained.isEmpty && !this.#evictable.isLeft(topic, publisherId);
+    return topic.hasPublisher(exceptLink?.id) || [...topic.streams].some(isHeldBy);
+  }
+
   unpublish(linkId: string, name: string): void {
     const link = this.#link(linkId);
     const topic = this.#topics.get(name);
@@ -134,7 +142,8 @@ export class RoomRouting {
     if (!link.declared.delete(name) && !topic?.streams.has(link.publisherId)) return;
     link.traces.delete(name);
     topic?.publishers.delete(linkId);
-    topic?.forget(link.publisherId);
+    topic?.remotePublishers.delete(link.publisherId);
+    if (topic) this.#forgetHere(topic, link.publisherId);
     this.outlet.forget({ topic: name, publisherId: link.publisherId, userId: link.userId });
     this.#dropIdle();
   }
@@ -143,7 +152,7 @@ export class RoomRouting {
   forgetRemote({ topic: name, publisherId }: RetainedKey): void {
     const topic = this.#topics.get(name);
     topic?.remotePublishers.delete(publisherId);
-    topic?.forget(publisherId);
+    if (topic) this.#forgetHere(topic, publisherId);
     this.#dropIdle();
   }
 
@@ -153,58 +162,91 @@ export class RoomRouting {
       this.#absent.add(id, 'left');
       for (const topic of this.#topics) {
         topic.remotePublishers.delete(id);
-        this.#evictable.add(topic, id);
+        this.#evictable.add(topic, id, true);
       }
     }
     this.#dropIdle();
   }
 
-  /** Publishers may publish no more, as they were removed for example: their values are deleted, and frames of theirs are dropped. */
+  /** Publishers lost their signaling connection. Other participants of their user may evict their values until they are connected again. */
+  detach(publisherIds: readonly string[]): void {
+    for (const id of publisherIds)
+      if (!this.#absent.has(id)) for (const topic of this.#topics) this.#evictable.add(topic, id, false);
+  }
+
+  /** A publisher has a signaling connection again. */
+  attach(publisherId: string): void {
+    if (!this.#absent.has(publisherId)) this.#evictable.deleteOf(publisherId);
+  }
+
+  /**
+   * Publishers may publish no more, as they were removed for example: frames of theirs are dropped, and their values here. The store has
+   * deleted these already, and every relay gets the event: a deletion that arrived late could hit a newer value.
+   */
   bar(publisherIds: readonly string[]): void {
     for (const id of publisherIds) {
       this.#absent.add(id, 'barred');
       for (const topic of this.#topics) {
         topic.remotePublishers.delete(id);
-        if (topic.streams.has(id)) this.#forget(topic, id);
+        this.#forgetHere(topic, id);
       }
+      this.outlet.cancel(id);
     }
     this.#dropIdle();
   }
 
-  /** A publisher joined the room, or got the grant `publish`. */
+  /** A publisher got the grant `publish`. */
   admit(publisherId: string): void {
-    if (this.#absent.has(publisherId)) this.#evictable.deleteOf(publisherId);
+    this.#evictable.deleteOf(publisherId);
     this.#absent.delete(publisherId);
+  }
+
+  /** A publisher joined the room, or opened a link: its sequence ids may begin anew. */
+  join(publisherId: string): void {
+    this.admit(publisherId);
+    for (const topic of this.#topics) topic.restart(publisherId);
+  }
+
+  /** Events were missed: which publishers have left, are reconnecting, may publish no more or joined again is unknown until it is read. */
+  resync(): void {
+    this.#absent.clear();
+    this.#evictable.clear();
+    for (const topic of this.#topics) for (const id of topic.streams.keys()) topic.restart(id);
   }
 
   /** Publishers of which frames or values are known. */
   get publisherIds(): string[] {
-    return [...new Set([...this.#topics].flatMap(({ streams }) => [...streams.keys()]))];
+    return [
+      ...new Set(
+        [...this.#topics].flatMap(({ streams, remotePublishers }) => [...streams.keys(), ...remotePublishers]),
+      ),
+    ];
   }
 
   /** Drops a publisher's stream, and its value wherever it is. */
   #forget(topic: Topic, publisherId: string): void {
     const stream = topic.streams.get(publisherId);
     const isRetained = stream?.retained.seqId !== undefined;
-    topic.forget(publisherId);
-    this.#evictable.delete(topic, publisherId);
+    this.#forgetHere(topic, publisherId);
     if (isRetained) this.outlet.forget({ topic: topic.name, publisherId, userId: stream?.userId });
   }
 
-  /** The stream of a publisher. Above the maximum of a topic, one without a value is dropped, or one of a publisher that has left. */
+  /** Drops a publisher's stream, and its value at this relay. */
+  #forgetHere(topic: Topic, publisherId: string): void {
+    topic.forget(publisherId);
+    this.#evictable.delete(topic, publisherId);
+  }
+
+  /** The stream of a publisher. For a new one at the maximum of a topic, one without a value is dropped, if there is any. */
   #stream(topic: Topic, publisherId: string, userId: string | undefined): PublisherStream {
     if (topic.streams.size >= maxStreams && !topic.streams.has(publisherId)) {
-      const ids = [...topic.streams.keys()];
-      const surplus =
-        ids.find((id) => topic.streams.get(id)!.retained.isEmpty) ??
-        ids.find((id) => this.#evictable.has(topic, id)) ??
-        ids[0]!;
-      this.#forget(topic, surplus);
+      const surplus = [...topic.streams].find(([, { retained }]) => retained.isEmpty);
+      if (surplus) topic.forget(surplus[0]);
     }
     return topic.stream(publisherId, userId);
   }
 
-  /** Deletes a retained value of a publisher that has left the room; see `Evict`. */
+  /** Deletes a retained value; see `Evict`. */
   #evictValue(user?: string): boolean {
     if (this.#restoring) return false;
     const value = this.#evictable.first(user);
@@ -217,13 +259,7 @@ export class RoomRouting {
   /** Drops a topic that has no publisher and only values of publishers that have left. Returns whether there was one. */
   #evictTopic(): boolean {
     if (this.#restoring) return false;
-    const isLeft = (topic: Topic): boolean =>
-      topic.publishers.size === 0 &&
-      topic.remotePublishers.size === 0 &&
-      [...topic.streams].every(
-        ([publisherId, { retained }]) => retained.isEmpty || this.#evictable.has(topic, publisherId),
-      );
-    const left = [...this.#topics].find(isLeft);
+    const left = [...this.#topics].find((topic) => !this.#isHeld(topic));
     if (!left) return false;
     for (const { retained } of left.streams.values()) if (!retained.isEmpty) evictions.inc();
     this.#drop(left);
@@ -312,7 +348,7 @@ export class RoomRouting {
     if (!this.#budget.admits(bytes.length, topic.subscribers.size, link.spent, now))
       return framesDropped.inc({ reason: 'room_rate' });
     const { publisherId } = link;
-    if (this.#absent.isBarred(publisherId)) return framesDropped.inc({ reason: 'undeclared' });
+    if (this.#absent.isBarred(publisherId)) return framesDropped.inc({ reason: 'barred' });
     const once = channel === 'unreliable';
     const stamped = stampFrame(bytes, { publisherId, routedAt: this.clock.fleetMicros(), once });
     const carrier = link.traces.get(topic.name);
@@ -362,18 +398,24 @@ export class RoomRouting {
   /** Routes a frame that another relay forwarded. Throws FrameError. */
   receiveRemote({ topic: name, mode, retain, publisherId, userId, frame }: RoutedFrame): void {
     framesIn.inc({ from: 'relay' });
-    if (this.#absent.isBarred(publisherId)) return;
+    if (this.#absent.isBarred(publisherId)) return framesDropped.inc({ reason: 'barred' });
     const { body } = decodeFrame(frame, 'relay');
-    const topic = body.case === 'shard' ? this.#topic(name, mode) : undefined;
-    if (!topic || body.case !== 'shard') return;
+    if (body.case !== 'shard') return;
+    const topic = this.#topic(name, mode);
+    if (!topic) return framesDropped.inc({ reason: 'topics' });
     if (!this.#budget.admits(frame.length, topic.subscribers.size, undefined, this.clock.monotonicMs()))
       return framesDropped.inc({ reason: 'room_rate' });
-    // The last frames of a publisher may arrive after it has left the room.
-    if (!this.#absent.has(publisherId)) topic.remotePublishers.add(publisherId);
+    // The last frames of a publisher may arrive after it has left the room, or has declared the topic over a link here.
+    if (!this.#absent.has(publisherId) && !this.#hasDeclared(topic, publisherId))
+      topic.remotePublishers.add(publisherId);
     topic.retain ||= retain;
     // The relay of the publisher stores what is retained.
     this.#route(topic, publisherId, this.#stream(topic, publisherId, userId), body.value, frame);
     if (topic.idle) this.#drop(topic);
+  }
+
+  #hasDeclared(topic: Topic, publisherId: string): boolean {
+    return [...topic.publishers].some((linkId) => this.#links.get(linkId)?.publisherId === publisherId);
   }
 
   /** Sends a frame to all subscribers. Returns whether it completes a message that is retained. */
@@ -398,8 +440,11 @@ export class RoomRouting {
     }
     framesOut.inc(reached);
     bytesOut.inc(reached * frame.length);
-    const isComplete = topic.retain && shard.retain && stream.retained.add(shard, frame);
-    if (isComplete && this.#absent.has(publisherId)) this.#evictable.add(topic, publisherId);
+    if (!topic.retain || !shard.retain) return false;
+    // A value must not be evicted for its own successor.
+    this.#evictable.delete(topic, publisherId);
+    const isComplete = stream.retained.add(shard, frame);
+    if (this.#absent.has(publisherId)) this.#evictable.add(topic, publisherId, true);
     return isComplete;
   }
 
@@ -411,16 +456,19 @@ export class RoomRouting {
       if (!topic) continue;
       topic.retain = true;
       const { retained } = this.#stream(topic, publisherId, userId);
+      let isRestored = false;
       for (const text of frames) {
         const frame = Buffer.from(text, 'base64');
         try {
           const { body } = decodeFrame(frame, 'relay');
-          if (body.case === 'shard') retained.add(body.value, frame);
+          isRestored = body.case === 'shard' && retained.add(body.value, frame);
         } catch (error) {
           // A damaged message must not keep the room from being opened.
           framesDropped.inc({ reason: error instanceof FrameError ? error.code : 'malformed' });
         }
       }
+      // It may be from before its publisher left and joined again.
+      if (isRestored) topic.restart(publisherId);
       for (const linkId of topic.subscribers) this.#sendRetained(topic, this.#links.get(linkId)!);
     }
     this.#restoring = false;

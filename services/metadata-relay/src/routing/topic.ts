@@ -13,7 +13,7 @@ export interface PublisherStream {
   readonly retained: Retained;
 }
 
-/** Maximum number of publishers per topic whose stream state is kept. */
+/** Number of streams per topic above which one without a retained value is dropped. The limits of retained values bound the others. */
 export const maxStreams = 1024;
 
 /** A topic of a room, with its publishers and subscribers on this relay. */
@@ -24,7 +24,7 @@ export class Topic {
   readonly subscribers = new Set<string>();
   /** By publisher id. */
   readonly streams = new Map<string, PublisherStream>();
-  /** Ids of the publishers that other relays have. */
+  /** Ids of the publishers that other relays have, and that have not declared it here. */
   readonly remotePublishers = new Set<string>();
   retain = false;
 
@@ -40,18 +40,15 @@ export class Topic {
     return { name: this.name, mode: this.mode, retain: this.retain };
   }
 
-  /** Whether it has a publisher other than this link. */
-  hasOtherPublisher(linkId: string): boolean {
-    return this.remotePublishers.size > 0 || this.publishers.size > (this.publishers.has(linkId) ? 1 : 0);
+  /** Whether it has a publisher, other than this link. */
+  hasPublisher(exceptLink?: string): boolean {
+    const isPublisher = exceptLink !== undefined && this.publishers.has(exceptLink);
+    return this.remotePublishers.size > 0 || this.publishers.size > (isPublisher ? 1 : 0);
   }
 
   /** Whether it has neither a publisher nor a retained message. */
   get idle(): boolean {
-    return (
-      this.remotePublishers.size === 0 &&
-      this.publishers.size === 0 &&
-      [...this.streams.values()].every(({ retained }) => retained.seqId === undefined)
-    );
+    return !this.hasPublisher() && [...this.streams.values()].every(({ retained }) => retained.seqId === undefined);
   }
 
   /** The stream of a publisher, created when missing. */
@@ -63,6 +60,15 @@ export class Topic {
       this.streams.set(publisherId, stream);
     }
     return stream;
+  }
+
+  /** The sequence ids of a publisher begin anew. Its retained message stays until the next one. */
+  restart(publisherId: string): void {
+    const stream = this.streams.get(publisherId);
+    if (!stream) return;
+    stream.lastSeqId = -1;
+    stream.complete = true;
+    stream.retained.restart();
   }
 
   /** Drops a publisher's stream and its retained message. */

@@ -215,8 +215,9 @@ export const limitsTable: readonly Limit[] = [
     of: 'Retained values of one user in a room, and of one room',
     value: `${maxRetainedValuesPerUser} of ${maxRetainedUserBytes / 1024 ** 2} MiB together; ${maxRetainedValues} of ${maxRetainedRoomBytes / 1024 ** 2} MiB together`,
     answer:
-      'values of publishers that have left are deleted; without any, a new message is not retained, see [protocol-metadata.md](protocol-metadata.md#retained-values)',
-    metric: 'metadata_retained_evictions_total',
+      'values of publishers that have left are deleted, and for a user those of its reconnecting participants; without any, a new message is not retained, see [protocol-metadata.md](protocol-metadata.md#retained-values)',
+    metric:
+      'metadata_retained_evictions_total, metadata_retained_refused_total{reason="user"}, metadata_retained_refused_total{reason="room"}',
   },
   {
     of: 'Unsent bytes of one client',
