@@ -54,24 +54,27 @@ function readOptions() {
 }
 
 /**
- * Checks the port before the set-up, which may take minutes.
+ * Checks the port before the set-up, which may take minutes, at both addresses of `localhost`.
  * @param {number} port
  */
 async function checkPort(port) {
-  const server = createServer();
-  const listening = new Promise((resolve, reject) => {
-    server.once('error', reject).listen(port, '127.0.0.1', () => resolve(undefined));
-  });
-  await listening.catch((/** @type {NodeJS.ErrnoException} */ error) => {
-    if (error.code === 'EADDRINUSE')
-      throw new SetupError(
-        `Port ${port} is in use. Stop what listens there, or choose another: npm start -- --port ${port + 1}`,
-      );
-    if (error.code === 'EACCES')
-      throw new SetupError(`Port ${port} needs more rights. Choose one above 1023: npm start -- --port 8080`);
-    throw error;
-  });
-  await new Promise((resolve) => server.close(resolve));
+  for (const host of ['127.0.0.1', '::1']) {
+    const server = createServer();
+    const listening = new Promise((resolve, reject) => {
+      server.once('error', reject).listen(port, host, () => server.close(resolve));
+    });
+    await listening.catch((/** @type {NodeJS.ErrnoException} */ error) => {
+      if (error.code === 'EADDRINUSE')
+        throw new SetupError(
+          `Port ${port} is in use at ${host}. Stop what listens there, or choose another: npm start -- --port ${port + 1}`,
+        );
+      if (error.code === 'EACCES')
+        throw new SetupError(`Port ${port} needs more rights. Choose one above 1023: npm start -- --port 8080`);
+      // A machine without IPv6.
+      if (host === '::1' && ['EADDRNOTAVAIL', 'EAFNOSUPPORT'].includes(error.code ?? '')) return;
+      throw error;
+    });
+  }
 }
 
 await runMain(async () => {

@@ -32,6 +32,7 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { z } from 'zod';
+import { listenAtBothLoopbacks } from './both-loopbacks.ts';
 import { isLoopback, localHosts, localRequestsOnly } from './local-requests.ts';
 import { keyForPages, newStartKeys, startKeyText, whereStartKeyIs } from './start-key.ts';
 
@@ -57,7 +58,9 @@ const settings = z.object({
   FLOTILLA_TOKEN_AUDIENCE: tokenConfig.shape.FLOTILLA_TOKEN_AUDIENCE,
   FLOTILLA_HOST: listenAddress()
     .default(loopbackAddress)
-    .describe('Where the page, signaling and the REST API listen. Beyond loopback, FLOTILLA_API_KEYS must be set.'),
+    .describe(
+      'Where the page, signaling and the REST API listen. 127.0.0.1 and ::1 stand for both. Beyond loopback, FLOTILLA_API_KEYS must be set.',
+    ),
   FLOTILLA_API_KEYS: registryConfig.shape.FLOTILLA_API_KEYS.describe(
     'Accepted keys of the REST API, see the room registry. Without any, each start makes a key, prints it, and serves requests from this machine only.',
   ),
@@ -156,6 +159,7 @@ await runService({
     });
     onStop('WHIP endpoint', () => whip.close());
     await app.listen(config.FLOTILLA_PORT, config.FLOTILLA_HOST);
+    await listenAtBothLoopbacks(app.getHttpServer());
     ownUrl = await app.getUrl();
     const shownUrl = ownUrl.replace('127.0.0.1', 'localhost');
     console.log(`\nFlotilla is ready: ${shownUrl}\n`);

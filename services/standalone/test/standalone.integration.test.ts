@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { newApiKey } from '@flotilla/auth';
@@ -15,6 +16,10 @@ const env = {
   MEDIASOUP_WORKER_BIN: process.env['MEDIASOUP_WORKER_BIN'],
   FLOTILLA_LOG_FORMAT: 'json',
 };
+/** Where clients look for `localhost` on this machine. */
+const loopbacks = Object.values(networkInterfaces())
+  .flatMap((addresses) => addresses?.map(({ address }) => address) ?? [])
+  .filter((address) => address === loopbackAddress || address === '::1');
 const start = (settings: Record<string, string>) =>
   new Child('standalone', process.execPath, [main], { env: { ...env, ...settings } });
 
@@ -156,22 +161,25 @@ describe('standalone', () => {
       const port = await freePort();
       const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1' });
       const key = await startKeyOf(child);
-      const request = { port, host: '127.0.0.1', path: '/console/key', method: 'POST' };
+      const request = { port, path: '/console/key', method: 'POST' };
       const headers = { 'sec-fetch-site': 'same-origin' };
       const script = `process.setuid(Number(process.argv[1]));
         const send = process.getBuiltinModule('node:http').request;
-        send(${JSON.stringify({ ...request, headers })}, (response) => response.pipe(process.stdout)).end()`;
-      const askAs = async (user: number): Promise<unknown> => {
-        const { stdout } = await promisify(execFile)(process.execPath, ['-e', script, String(user)]);
+        const request = { ...${JSON.stringify({ ...request, headers })}, host: process.argv[2] };
+        send(request, (response) => response.pipe(process.stdout)).end()`;
+      const askAs = async (user: number, host: string): Promise<unknown> => {
+        const { stdout } = await promisify(execFile)(process.execPath, ['-e', script, String(user), host]);
         return JSON.parse(stdout);
       };
-      expect(await askAs(0)).toEqual({ key });
-      expect(await askAs(65_534)).toMatchObject({
-        error: {
-          code: 'FORBIDDEN',
-          message: 'pages of another user enter the key; this server printed its key when it started',
-        },
-      });
+      for (const host of loopbacks) {
+        expect(await askAs(0, host)).toEqual({ key });
+        expect(await askAs(65_534, host)).toMatchObject({
+          error: {
+            code: 'FORBIDDEN',
+            message: 'pages of another user enter the key; this server printed its key when it started',
+          },
+        });
+      }
       await child.stop('SIGTERM');
     },
   );
@@ -211,6 +219,26 @@ describe('standalone', () => {
       status: 200,
     });
     await child.stop('SIGTERM');
+  });
+
+  // Another user's program at ::1 would answer what is sent to localhost, with the key of this start in it.
+  test('serves its pages, its API and its signaling at every address of localhost, until it stops', async () => {
+    const port = await freePort();
+    const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1' });
+    const key = await startKeyOf(child);
+    const origin = `http://localhost:${port}`;
+    const clients: RawClient[] = [];
+    for (const address of loopbacks) {
+      const url = `http://${address === '::1' ? '[::1]' : address}:${port}`;
+      expect(await httpAnswer(url)).toMatchObject({ status: 200 });
+      const headers = { 'sec-fetch-site': 'same-origin', origin, host: `localhost:${port}` };
+      expect(await httpAnswer(`${url}/console/key`, { method: 'POST', headers })).toMatchObject({ body: { key } });
+      const api = new RestApi(url, key);
+      await api.createRoom({ name: 'here' });
+      clients.push(await RawClient.connect(url, { token: await api.issueToken('here'), headers: { origin: url } }));
+    }
+    expect(clients.length).toBeGreaterThan(0);
+    expect(await child.stop('SIGTERM')).toBe(0);
   });
 
   test('serves its page and its signaling at another loopback address that it listens at', async () => {
@@ -272,11 +300,15 @@ describe('standalone', () => {
   });
 
   test('a port in use is reported in one line, with the cure', async () => {
-    const port = await freePort();
-    const other = createServer().listen(port, '127.0.0.1');
-    const child = start({ FLOTILLA_PORT: String(port) });
-    expect(await child.exited).toBe(1);
-    expect(child.lines.join('\n')).toContain(`port ${port} is in use: stop the other program or choose another port`);
-    other.close();
+    for (const address of loopbacks) {
+      const port = await freePort();
+      const other = createServer().listen(port, address);
+      const child = start({ FLOTILLA_PORT: String(port) });
+      expect(await child.exited).toBe(1);
+      expect(child.lines.join('\n')).toMatch(
+        new RegExp(`port ${port} is in use.*: stop the other program or choose another port`),
+      );
+      other.close();
+    }
   });
 });
