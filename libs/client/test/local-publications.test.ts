@@ -1,5 +1,7 @@
 import { FlotillaError } from '@flotilla/contracts';
 import { describe, expect, test, vi } from 'vitest';
+import type { PeerCall } from '../src/p2p/peer-call.ts';
+import { LocalPublications } from '../src/room/local-publications.ts';
 import { joinedRoom, mediaOn, published, track } from './kit/joined-room.ts';
 
 /** A room in which one microphone is published. */
@@ -59,6 +61,37 @@ describe('LocalPublication.mute', () => {
 });
 
 describe('Room.publish', () => {
+  /** Publishes in a direct call, and resolves with what is announced to the other participant and to this one. */
+  const labelsInDirectCall = async (label: string) => {
+    const { state, media } = await joinedRoom();
+    state.setMediaMode('peer');
+    const announced: (string | undefined)[] = [];
+    const call = {
+      publish: (_track: MediaStreamTrack, options: { label?: string }) => {
+        announced.push(options.label);
+        return { close: () => undefined };
+      },
+    };
+    const publications = new LocalPublications(state, media.sfu, () => call as unknown as PeerCall);
+    const publication = await publications.publish(track(), { label });
+    return { announced, own: publication.announced.label };
+  };
+
+  test('announces a label as the room will have it, in a direct call and through an SFU', async () => {
+    expect(await labelsInDirectCall('Screen\u200B ')).toEqual({ announced: ['Screen'], own: 'Screen' });
+    const { session, media, me } = await joinedRoom();
+    session.answers.set('publish', (payload) => published(payload, me.id));
+    await media.localPublications.publish(track(), { label: '\u202EScreen' });
+    expect(session.of('publish')[0]!.payload).toMatchObject({ label: 'Screen' });
+  });
+
+  test('with a label that the server would refuse rejects instead of ending the direct call', async () => {
+    const refused = expect.objectContaining({ code: 'BAD_PAYLOAD', message: expect.stringMatching(/^label: /) });
+    await expect(labelsInDirectCall('a'.repeat(129))).rejects.toEqual(refused);
+    await expect(labelsInDirectCall('half of a pair: \ud83d')).rejects.toEqual(refused);
+    expect((await labelsInDirectCall('a'.repeat(128) + '\u200B')).own).toBe('a'.repeat(128));
+  });
+
   test('whose reply is lost is repeated under the same id', async () => {
     const { session, media, me } = await joinedRoom();
     const publishingOnce = media.localPublications.publish(track(), {});

@@ -34,7 +34,8 @@ export const errorCatalogue = {
   TOKEN_INVALID: {
     status: 401,
     retry: false,
-    meaning: 'The token is malformed, signed by another key, for another audience, or lacks a required claim.',
+    meaning:
+      'The token is malformed, signed by another key, for another audience, lacks a required claim, or has a claim of another form, such as a name without a visible character.',
     cure: 'Issue a new token with POST /v1/rooms/{room}/tokens or POST /v1/tokens.',
   },
   TOKEN_EXPIRED: {

@@ -3,7 +3,7 @@
  * TCP), as browsers accept it.
  */
 import { z } from 'zod';
-import { Mid, Uint32 } from './sdp-grammar.ts';
+import { OptionalMid, Uint32 } from './sdp-grammar.ts';
 
 const iceCharacter = '[A-Za-z0-9+/]';
 
@@ -84,7 +84,9 @@ export const TrickledCandidate = z
       .describe(
         'The candidate, as in the SDP attribute `candidate` (RFC 8839, section 5.1). Its address is an IP address or a name under `.local`. Empty: no more candidates of the generation.',
       ),
-    sdpMid: Mid.nullable().describe('`mid` of its media section.'),
+    sdpMid: OptionalMid.nullable()
+      .overwrite((mid) => (mid === '' ? null : mid))
+      .describe('`mid` of its media section. Empty, as some stacks send it beside the index: as null.'),
     sdpMLineIndex: z.int().nonnegative().max(255).nullable().describe('Index of its media section.'),
     usernameFragment: UsernameFragment.describe(
       'ICE username fragment of its generation, 4 to 256 characters. A previous generation is answered WRONG_STATE.',

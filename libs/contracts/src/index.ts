@@ -24,6 +24,7 @@ export * from './request-grants.ts';
 export * from './rest.ts';
 export * from './room-events.ts';
 export * from './room.ts';
+export { cleanText, Label } from './shown-text.ts';
 export * from './signal.ts';
 export * from './tenants.ts';
 export * from './token.ts';

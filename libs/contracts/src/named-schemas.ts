@@ -54,7 +54,7 @@ import {
 } from './media.ts';
 import { MetadataSession, TopicInfo, TopicMode, TopicName, TopicSelection } from './metadata.ts';
 import { Migration, MigrationEnd, MigrationReason, MigrationRecord, MigrationStep } from './migration.ts';
-import { Negotiation, NegotiationEvent, NegotiationState, PeerStream } from './negotiation.ts';
+import { Negotiation, NegotiationEvent, NegotiationState, PeerStream, ReceivedStream } from './negotiation.ts';
 import { DrainProgress, NodeLoad, NodeState, NodeSummary, WorkerLoad } from './node.ts';
 import {
   AnnounceExperiment,
@@ -200,6 +200,7 @@ export const namedSchemas: Readonly<Record<string, z.ZodType>> = {
   Publication,
   PublicationId,
   QualityGroup,
+  ReceivedStream,
   RelayId,
   RestError,
   Revoke,

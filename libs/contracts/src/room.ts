@@ -3,21 +3,20 @@ import { MaxPublishBitrate, RoomGrant } from './grants.ts';
 import { NodeId, Offset, ParticipantId, PublicationId, RoomId, RoomName, SessionId, UserId } from './ids.ts';
 import { MediaKind, Source } from './media.ts';
 import { knownOf, orElse } from './newer.ts';
-import { shownText } from './shown-text.ts';
+import { KnownLabel, shownText } from './shown-text.ts';
 
 export const Timestamp = z.int().nonnegative().describe('Milliseconds since the Unix epoch.');
 
 export const DisplayName = shownText()
-  // For clients that check by the JSON Schema, in which nothing trims.
+  // A pattern, for clients that check by the JSON Schema, in which nothing is cleaned.
   .regex(/[^\s\uFEFF]/, 'a visible character is expected')
-  .trim()
   .min(1)
   .max(64)
   .describe(
-    'Display name of a participant, 1 to 64 characters without surrounding blanks. Control, bidirectional and invisible characters are refused, except inside emoji and where a script needs them.',
+    'Display name of a participant, 1 to 64 characters after the server has cleaned it: it removes control, bidirectional and invisible characters, except inside emoji and where a script needs them, and surplus blanks.',
   );
 
-/** A display name that was accepted, also by an earlier version, which accepted more. */
+/** A display name that was accepted, also by an earlier version, which did not clean it. */
 export const KnownName = z.string().min(1).max(64).describe('Display name.');
 
 /** Settings of a room, fixed when it is created. */
@@ -98,7 +97,7 @@ export const Publication = z
     participantId: ParticipantId.describe('The participant that publishes it.'),
     kind: MediaKind,
     source: orElse(Source, 'other'),
-    label: z.string().max(128).optional().describe('Label for display, chosen by the publisher.'),
+    label: KnownLabel.optional(),
     codec: z.string().max(64).describe('Media type of the codec, such as `video/VP8`.'),
     muted: z.boolean().describe('Whether it is muted: its producer is paused.'),
     producerId: z.string().describe('Its current producer. After a change, subscribe again.'),

@@ -13,6 +13,11 @@ const tokenOf = (most: number): z.ZodString =>
 /** Media identification (RFC 5888, section 4). As header extension it has 16 bytes at most (RFC 8285, section 4.2). */
 export const Mid = tokenOf(16);
 
+/** The same, or empty. */
+export const OptionalMid = z
+  .string()
+  .regex(new RegExp(`^${tokenCharacter}{0,16}$`), 'must be empty or a token (RFC 8866, section 9)');
+
 /** `rid-id` (RFC 8851, section 10). */
 export const Rid = z.string().regex(/^[A-Za-z0-9_-]{1,16}$/, 'must be a rid-id (RFC 8851, section 10)');
 

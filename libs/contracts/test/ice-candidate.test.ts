@@ -57,6 +57,11 @@ describe('a candidate of a browser', () => {
   });
 });
 
+test('a candidate with an empty sdpMid, as Pion sends it, is passed on with its index alone', () => {
+  const part = { kind: 'candidate', peer: 'pt_a', candidate: { ...good, sdpMid: '', sdpMLineIndex: 1 } };
+  expect(Negotiation.parse(part)).toEqual({ ...part, candidate: { ...good, sdpMid: null, sdpMLineIndex: 1 } });
+});
+
 describe('a candidate', () => {
   const { candidate } = good;
   test.each([
@@ -93,7 +98,7 @@ describe('a candidate', () => {
   test.each([
     ['sdpMid with a space', { sdpMid: 'a b' }],
     ['sdpMid with a line break', { sdpMid: '0\r\n' }],
-    ['an empty sdpMid', { sdpMid: '' }],
+    ['an empty sdpMid and no index', { sdpMid: '', sdpMLineIndex: null }],
     ['neither mid nor index', { sdpMid: null, sdpMLineIndex: null }],
     ['a usernameFragment of three characters', { usernameFragment: 'abc' }],
     ['a usernameFragment of 257 characters', { usernameFragment: 'a'.repeat(257) }],

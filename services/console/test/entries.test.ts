@@ -11,11 +11,13 @@ const log = createLogger({ service: 'test', level: 'silent' });
 /** An open console behind a proxy, whose registry has each room and issues tokens. */
 async function serve() {
   let requests = 0;
+  const bodies: unknown[] = [];
   const registry = new RegistryClient({
     url: () => 'http://registry.test',
     apiKey: () => 'key',
-    fetch: async (url) => {
+    fetch: async (url, init) => {
       requests++;
+      bodies.push(JSON.parse(init?.body as string));
       if (new URL(String(url)).pathname === '/v1/rooms')
         return Response.json({ error: { code: 'ROOM_EXISTS', message: 'it exists' } }, { status: 409 });
       return Response.json({ token: 'token', userId: 'guest', expiresAt: '2030-01-01T00:00:00Z' }, { status: 201 });
@@ -35,13 +37,13 @@ async function serve() {
   onTestFinished(() => app.close());
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
-  const enter = (client: string): Promise<Response> =>
+  const enter = (client: string, name = 'Ada'): Promise<Response> =>
     fetch(`${url}/console/entry`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'x-forwarded-for': client },
-      body: JSON.stringify({ room: 'lobby', name: 'Ada' }),
+      body: JSON.stringify({ room: 'lobby', name }),
     });
-  return { enter, requests: () => requests };
+  return { enter, requests: () => requests, bodies };
 }
 
 test('entries of an address above its rate get 429 with Retry-After, and another address enters', async () => {
@@ -56,4 +58,12 @@ test('entries of an address above its rate get 429 with Retry-After, and another
   expect(requests()).toBe(2 * (answers.length - refused.length));
   const other = await enter('2001:db8:0:1::1');
   expect({ status: other.status, body: await other.json() }).toMatchObject({ body: { token: 'token' } });
+});
+
+test('an entry asks for a token with the name as others see it, and is refused without a visible character', async () => {
+  const { enter, bodies } = await serve();
+  expect((await enter('192.0.2.1', '\u200FAda\u200B ')).status).toBe(201);
+  expect(bodies.at(-1)).toMatchObject({ name: 'Ada' });
+  const refused = await enter('192.0.2.1', '\u2800');
+  expect(await refused.json()).toMatchObject({ error: { code: 'BAD_PAYLOAD' } });
 });

@@ -1,4 +1,4 @@
-import { FlotillaError, newId, type Publication, type RemovalReason } from '@flotilla/contracts';
+import { firstIssue, FlotillaError, Label, newId, type Publication, type RemovalReason } from '@flotilla/contracts';
 import type { VideoCodec } from '../media/encodings.ts';
 import type { PeerCall } from '../p2p/peer-call.ts';
 import type { Announcement } from '../sfu/media-link.ts';
@@ -54,7 +54,8 @@ export class LocalPublications implements LocalPublicationActions {
   }
 
   async publish(track: MediaStreamTrack, options: PublishOptions): Promise<LocalPublication> {
-    const { source = track.kind === 'video' ? 'camera' : 'microphone', label, muted = false, videoCodec } = options;
+    const { source = track.kind === 'video' ? 'camera' : 'microphone', muted = false, videoCodec } = options;
+    const label = cleanedLabel(options.label);
     this.#state.assertOpen();
     const publicationId = newId('publication');
     const direct = this.#state.mediaMode === 'peer' ? this.#directCall() : undefined;
@@ -217,6 +218,17 @@ export class LocalPublications implements LocalPublicationActions {
     // It may have been unpublished meanwhile.
     if (!publication.unpublished) localPublications.set(publication.id, publication);
   }
+}
+
+/**
+ * A label as the room will have it. A direct call announces it with its session description, which would be refused with a wrong one.
+ *
+ * @throws FlotillaError BAD_PAYLOAD
+ */
+function cleanedLabel(label: string | undefined): string | undefined {
+  const { data, error } = Label.optional().safeParse(label);
+  if (error) throw new FlotillaError('BAD_PAYLOAD', `label: ${firstIssue(error)}`);
+  return data;
 }
 
 /** The room has removed the publication, or will not have it. */

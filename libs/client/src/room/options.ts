@@ -28,7 +28,7 @@ export interface ConnectOptions {
 export interface PublishOptions {
   /** Default: `camera` for video, `microphone` for audio. */
   readonly source?: Source;
-  /** Shown to the other participants, such as the title of a window. */
+  /** Shown to the other participants, such as the title of a window: at most 128 characters, without those that cannot be seen. */
   readonly label?: string;
   /** Start muted. Default false. */
   readonly muted?: boolean;

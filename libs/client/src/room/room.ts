@@ -1,4 +1,5 @@
 import {
+  cleanText,
   FlotillaError,
   type MediaMode,
   type Participant,
@@ -165,7 +166,7 @@ export class Room extends Emitter<RoomEvents> {
     const { room, name } = state.options;
     const reply = await state.session.request('join', {
       room,
-      ...(name !== undefined && { name }),
+      ...(name !== undefined && { name: cleanText(name) }),
       rtpCapabilities: device.recvRtpCapabilities as unknown as RequestPayload<'open_media'>['rtpCapabilities'],
       subscribe: state.subscribesAutomatically,
     });

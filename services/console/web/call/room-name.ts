@@ -1,4 +1,4 @@
-import { DisplayName, RoomName } from '@flotilla/contracts';
+import { cleanText, RoomName } from '@flotilla/contracts';
 
 /** Turns typed text into a room name: `Team Café ` becomes `team-cafe-`. Other characters stay for `roomNameProblem`. */
 export function tidyRoomName(text: string): string {
@@ -22,7 +22,7 @@ export function roomNameProblem(name: string): string | undefined {
 }
 
 export function displayNameProblem(name: string): string | undefined {
-  if (name.trim() === '') return 'Enter your name. Others in the call see it.';
-  if (name.trim().length > 64) return 'A name has at most 64 characters.';
-  return DisplayName.safeParse(name).success ? undefined : 'A name has no line breaks and no invisible characters.';
+  const { length } = cleanText(name);
+  if (length === 0) return 'Enter your name. Others in the call see it.';
+  return length > 64 ? 'A name has at most 64 characters.' : undefined;
 }
