@@ -24,6 +24,7 @@ const workload = (replicas: number, more: Partial<WorkloadState> = {}): Workload
   replicas,
   existing: replicas,
   isRollingOut: false,
+  isRolloutPaused: false,
   isPaused: false,
   ...more,
 });
@@ -166,13 +167,32 @@ describe('a reconciliation of the SFU pods', () => {
 });
 
 describe('a reconciliation of pods of which a canary holds some back', () => {
-  const paused = workload(4, { isRollingOut: true });
+  const paused = workload(4, { isRollingOut: true, isRolloutPaused: true });
   const heldBack = pod('d', { isHeldBack: true });
 
   test('has another pod in the place of one', () => {
     const pods = [pod('a'), pod('b'), pod('c'), heldBack];
     expect(reconcile(paused, pods, 4, bounds)).toMatchObject({ marks: [], states: [], replicas: 5 });
     expect(reconcile(workload(5), [...pods, pod('e')], 4, bounds)).toMatchObject({ ...nothing, outcome: 'Steady' });
+  });
+
+  test('has no other pod in the place of one while a rollout goes on', () => {
+    const pods = [pod('a'), pod('b'), pod('c'), heldBack];
+    expect(reconcile(workload(4, { isRollingOut: true }), pods, 4, bounds).replicas).toBeUndefined();
+  });
+
+  test('adds none where Kubernetes would start it with a version that is held back', () => {
+    const others = [pod('c', { isHeldBack: true }), heldBack];
+    expect(reconcile(paused, [pod('a'), pod('b'), ...others], 4, bounds).replicas).toBeUndefined();
+    const all = ['a', 'b', 'c', 'd'].map((name) => pod(name, { isHeldBack: true }));
+    expect(reconcile(workload(4), all, 4, bounds)).toMatchObject({ ...nothing, outcome: 'Steady' });
+  });
+
+  test('removes those without sessions when all are held back and there are too many', () => {
+    const all = ['a', 'b'].map((name) => pod(name, { isHeldBack: true, reserved: 0 }));
+    expect(reconcile(workload(2), all, 1, bounds)).toMatchObject({ marks: [{ pod: 'a', mark: 'scale-in' }] });
+    const marked = [{ ...all[0]!, mark: 'scale-in' as const }, all[1]!];
+    expect(reconcile(workload(2), marked, 1, bounds)).toMatchObject({ states: [], replicas: 1 });
   });
 
   test('removes another one when there are too many', () => {

@@ -14,6 +14,8 @@ const costAnnotation = 'controller.kubernetes.io/pod-deletion-cost';
 /** Pods by name, with their annotations, and the sessions on their nodes. */
 let pods: Map<string, { annotations: Record<string, string>; sessions: number; cordoned: boolean }>;
 let replicas: number;
+/** The pods of the new version, which a canary holds back, and whether the rollout to it is paused. */
+let rollout: { readonly heldBack: readonly string[]; readonly paused: boolean } | undefined;
 /** Names of pods whose annotations are refused. */
 const refused = new Set<string>();
 /** The version of the Deployment; another than `observed` after a change that the watch has not delivered. */
@@ -50,8 +52,8 @@ const watches = {
   get deployment(): V1Deployment {
     return {
       metadata: { resourceVersion: observed },
-      spec: { replicas, selector: {}, template: {} },
-      status: { replicas: pods.size, updatedReplicas: pods.size },
+      spec: { replicas, selector: {}, template: {}, ...(rollout && { paused: rollout.paused }) },
+      status: { replicas: pods.size, updatedReplicas: rollout?.heldBack.length ?? pods.size },
     };
   },
   get pods(): V1Pod[] {
@@ -69,6 +71,7 @@ beforeEach(() => {
   leadership = { leads: true, term: 7 };
   terms = [];
   refusing = undefined;
+  rollout = undefined;
   refused.clear();
   warn.mockClear();
   pods = new Map(['a', 'b', 'c'].map((name, at) => [name, { annotations: {}, sessions: at * 100, cordoned: false }]));
@@ -107,7 +110,7 @@ async function apply(wanted: number, steps = 1): Promise<void> {
       reserved: sessions,
       lastSeenAt: now,
       alive: true,
-      isHeldBack: false,
+      isHeldBack: rollout?.heldBack.includes(instance) ?? false,
     }));
     await controller.apply({ nodes: wanted, cause: 'sessions', growth: 0, expectedSessions: 0 } as never, nodes);
   }
@@ -140,6 +143,15 @@ test('no pod is removed whose deletion cost is refused', async () => {
   await apply(2);
   expect(pods.get('a')!.annotations[costAnnotation]).toBe('-1000');
   expect(replicas).toBe(2);
+});
+
+test('another pod is in the place of one that a canary holds back while its rollout is paused', async () => {
+  rollout = { heldBack: ['c'], paused: false };
+  await apply(3);
+  expect(replicas).toBe(3);
+  rollout = { heldBack: ['c'], paused: true };
+  await apply(3);
+  expect(replicas).toBe(4);
 });
 
 test('orders to nodes carry the term of the leadership', async () => {

@@ -68,7 +68,7 @@ describe('the scaler', () => {
     expect(scaler.status).toMatchObject({ nodes: 5, cause: 'sessions', sessions: 400, growth: 0, replicas: 2 });
   });
 
-  test('says which nodes the canary holds back, those of excluded and of waiting versions', async () => {
+  test('says which nodes the canary holds back, those of excluded versions and those that wait for a decision', async () => {
     const { target, newScaler } = stage();
     const list = async () =>
       ['v1', 'v2', 'v3', 'v4'].map((revision): NodeView => ({
@@ -80,9 +80,20 @@ describe('the scaler', () => {
       decision: { at: 1, by: 'nodes', reasons: [] },
       comparisons: [],
     };
-    const read = async () => ({ canary, evidence: '', order: undefined });
-    await newScaler({ nodes: { list }, canary: { read } }).decide();
-    expect(target.heldBack).toEqual(['nd_v3', 'nd_v4']);
+    const heldBackIn = async (phase: typeof canary.phase, excluded: readonly string[]) => {
+      const read = async () => ({
+        canary: { ...canary, phase, excluded: [...excluded] },
+        evidence: '',
+        order: undefined,
+      });
+      await newScaler({ nodes: { list }, canary: { read } }).decide();
+      return target.heldBack;
+    };
+    expect(await heldBackIn('observing', ['v3'])).toEqual(['nd_v3', 'nd_v4']);
+    expect(await heldBackIn('evacuating', ['v2'])).toEqual(['nd_v2', 'nd_v3', 'nd_v4']);
+    // The next plan makes a new version the candidate.
+    expect(await heldBackIn('promoted', [])).toEqual([]);
+    expect(await heldBackIn('evacuated', ['v2'])).toEqual(['nd_v2']);
     await newScaler({ nodes: { list } }).decide();
     expect(target.heldBack).toEqual([]);
   });

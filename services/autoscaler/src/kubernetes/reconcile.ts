@@ -29,6 +29,9 @@ export interface WorkloadState {
   readonly existing: number;
   /** Pods of two versions, or a change that Kubernetes has not seen yet. */
   readonly isRollingOut: boolean;
+  /** An operator stopped the rollout between two versions (`kubectl rollout pause`). */
+  readonly isRolloutPaused: boolean;
+  /** Scaling is paused. */
   readonly isPaused: boolean;
 }
 
@@ -65,7 +68,7 @@ export type ScalingOutcome = 'Paused' | 'RollingOut' | 'ScalingOut' | 'ScalingIn
  * done, or was done twice. Pods are removed one at a time, after their peers have moved.
  *
  * @param wanted number of pods that take participants. Those that do not, because their machine is about to be removed, an operator
- * cordoned them or a canary holds their version back, are replaced first.
+ * cordoned them or a canary holds their version back, are replaced first; held back ones only where that adds pods that serve.
  */
 export function reconcile(
   workload: WorkloadState,
@@ -74,10 +77,10 @@ export function reconcile(
   bounds: ReplicaBounds,
 ): Reconciliation {
   const live = pods.filter(({ terminating }) => !terminating);
-  const away = live.filter(isAway);
+  const away = live.filter(isAwayWhere(replacesHeldBack(workload, live)));
   const target = workload.isPaused ? workload.replicas : Math.min(bounds.max, wanted + away.length);
   const surplus = workload.isPaused || workload.isRollingOut ? 0 : live.length - target;
-  const victim = surplus > 0 ? victimOf(live) : undefined;
+  const victim = surplus > 0 ? victimOf(live, away) : undefined;
   const isEmpty = victim !== undefined && isEmptied(victim, bounds);
   // Without a pod that takes participants in their place, those that leave take them on.
   const areReplaced = live.some((pod) => pod !== victim && !pod.machineLeaves && takesParticipants(pod));
@@ -95,10 +98,24 @@ export function reconcile(
 
 /**
  * Whether a pod takes no participants for another reason than scaling in: its machine is about to be removed, an operator cordoned it,
- * or a canary holds its version back.
+ * or a canary holds its version back and another pod may serve in its place.
  */
-const isAway = (pod: PodState): boolean =>
-  pod.machineLeaves || (pod.mark === undefined && pod.node !== undefined && !takesParticipants(pod));
+const isAwayWhere =
+  (areHeldBackReplaced: boolean) =>
+  ({ machineLeaves, mark, node }: PodState): boolean =>
+    machineLeaves ||
+    (mark === undefined && node !== undefined && (node.state !== 'active' || (node.isHeldBack && areHeldBackReplaced)));
+
+/**
+ * Whether a further pod serves in the place of one that is held back. Kubernetes adds pods to the version that has the most. While a
+ * rollout goes on, none is added: it replaces those that are held back, or is about to replace all others by them, and it does not end
+ * while a further pod finds no machine.
+ */
+function replacesHeldBack({ isRollingOut, isRolloutPaused }: WorkloadState, live: readonly PodState[]): boolean {
+  const nodes = live.flatMap(({ node }) => node ?? []);
+  const heldBack = nodes.filter(({ isHeldBack }) => isHeldBack).length;
+  return (!isRollingOut || isRolloutPaused) && heldBack < nodes.length - heldBack;
+}
 
 const takesParticipants = ({ node }: PodState): boolean => node?.state === 'active' && !node.isHeldBack;
 
@@ -109,19 +126,19 @@ const isIdle = ({ ready, node }: PodState): boolean => !ready && (node?.reserved
  * The pod to empty: the one that is being emptied already, else the one with the fewest sessions. No pod that serves while another is
  * not ready: too few would serve, and Kubernetes removes pods that are not ready first, whatever their deletion cost.
  */
-function victimOf(live: readonly PodState[]): PodState | undefined {
+function victimOf(live: readonly PodState[], away: readonly PodState[]): PodState | undefined {
   const begun = live.find(({ mark }) => mark === 'scale-in');
   const areAllReady = live.every(({ ready, node }) => ready && node);
   if (begun && (areAllReady || begun.node?.state !== 'active')) return begun;
   if (!areAllReady) return undefined;
   return live
-    .filter((pod) => !isAway(pod))
+    .filter((pod) => !away.includes(pod))
     .toSorted((a, b) => a.node!.reserved - b.node!.reserved || (a.name < b.name ? -1 : 1))[0];
 }
 
-const isEmptied = ({ mark, node, markedForMs }: PodState, { emptyWithinMs }: ReplicaBounds): boolean =>
-  mark === 'scale-in' &&
-  (node === undefined || (node.state !== 'active' && node.reserved === 0) || markedForMs >= emptyWithinMs);
+const isEmptied = (pod: PodState, { emptyWithinMs }: ReplicaBounds): boolean =>
+  pod.mark === 'scale-in' &&
+  (pod.node === undefined || (!takesParticipants(pod) && pod.node.reserved === 0) || pod.markedForMs >= emptyWithinMs);
 
 function markOf(pod: PodState, isVictim: boolean, isRemoved: boolean): Reconciliation['marks'] {
   const mark = isVictim ? 'scale-in' : pod.machineLeaves ? 'machine' : undefined;

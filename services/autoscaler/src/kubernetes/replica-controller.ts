@@ -226,6 +226,7 @@ function workloadState({ metadata, spec, status }: V1Deployment) {
     existing,
     isRollingOut:
       (status?.observedGeneration ?? 0) < (metadata?.generation ?? 0) || (status?.updatedReplicas ?? 0) !== existing,
+    isRolloutPaused: spec?.paused === true,
     isPaused: metadata?.annotations?.[scalingAnnotation] === 'paused',
   };
 }

@@ -1,5 +1,5 @@
-import { type NodeView, versionOf } from '@flotilla/contracts';
-import { type CanaryRules, sideOf } from '@flotilla/store';
+import { type Canary, type NodeView, versionOf } from '@flotilla/contracts';
+import { rulesOf, sideOf } from '@flotilla/store';
 
 /** A node as scaling counts it. */
 export interface ScaledNode extends NodeView {
@@ -7,9 +7,13 @@ export interface ScaledNode extends NodeView {
   readonly isHeldBack: boolean;
 }
 
-/** @param rules of the canary; undefined: versions do not count. */
-export const scaledNodes = (nodes: readonly NodeView[], rules: CanaryRules | undefined): ScaledNode[] =>
-  nodes.map((node) => {
+/** @param canary its record; undefined: versions do not count. */
+export function scaledNodes(nodes: readonly NodeView[], canary: Canary | undefined): ScaledNode[] {
+  const rules = canary && rulesOf(canary);
+  // Without a candidate to decide on, a new version waits only for the next plan, which makes it the candidate.
+  const isDeciding = canary?.phase === 'observing' || canary?.phase === 'evacuating';
+  return nodes.map((node) => {
     const side = sideOf(rules, versionOf(node));
-    return { ...node, isHeldBack: side === 'excluded' || side === 'waiting' };
+    return { ...node, isHeldBack: side === 'excluded' || (side === 'waiting' && isDeciding) };
   });
+}

@@ -1,5 +1,5 @@
 import { gauge, type Logger } from '@flotilla/runtime';
-import { type CanaryStore, type NodeStore, rulesOf } from '@flotilla/store';
+import type { CanaryStore, NodeStore } from '@flotilla/store';
 import {
   decide,
   emptyScalingMemory,
@@ -123,7 +123,7 @@ export class Scaler {
   async #nodes(): Promise<ScaledNode[]> {
     const { nodes, canary } = this.parts;
     const [listed, stored] = await Promise.all([nodes.list(), canary?.read()]);
-    return scaledNodes(listed, stored && rulesOf(stored.canary));
+    return scaledNodes(listed, stored?.canary);
   }
 
   /** The decisions of the instance that leads are those that are carried out. */
