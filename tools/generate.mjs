@@ -224,7 +224,7 @@ The room registry, the console and the media edge limit what reaches them before
 | HTTP requests from one address without a valid API key, per second (bursts of ten times as many) | ${serverPreset('FLOTILLA_HTTP_REQUESTS_PER_SECOND_PER_ADDRESS')} | HTTP 429 \`RATE_LIMITED\` with \`Retry-After\` | \`http_requests_refused_total{reason="RATE_LIMITED"}\` |
 | Entries through an open console from one address, per second (bursts of ten times as many) | 5 (\`entriesPerSecond\`) | HTTP 429 \`RATE_LIMITED\` with \`Retry-After\` | \`http_requests_refused_total{reason="RATE_LIMITED"}\` |
 | Time to the header fields of an HTTP request, and to all of it | 10 s; 30 s | HTTP 408, and the connection is closed | |
-| Time without a request on a connection, of a trusted proxy and of others | 75 s; 5 s | the connection is closed | |
+| Time without a request on a connection, of a trusted proxy and of others | 620 s; 5 s | the connection is closed | |
 
 A request of the REST API is refused with 401 or 403 before its body is read, which counts as one without a valid API key. With a valid key, the limit
 of that key applies alone ([API keys](authorization.md#api-keys)), however many requests come from its address. WHIP and WHEP have

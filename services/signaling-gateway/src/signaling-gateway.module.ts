@@ -12,7 +12,7 @@ import {
 } from '@nestjs/common';
 import type { EdgeConfig } from './config.ts';
 import { Edge } from './edge/edge.ts';
-import { firstBytesOf, type FirstBytesOptions } from './edge/first-bytes.ts';
+import { firstBytesOf, type FirstBytesOptions, senderOf } from './edge/first-bytes.ts';
 import { Gateway } from './gateway.ts';
 import { Handshake } from './inbound/handshake.ts';
 import { SignalHttpController } from './inbound/http.controller.ts';
@@ -236,6 +236,7 @@ export function protectSignaling(
     limits: app.get(ServerLimits, { strict: false }),
     log,
     readFirst: firstBytesOf(app.getHttpServer() as Server, options, trusts),
+    senderOf,
     addressOf: (request) => clientOf(request).address,
     authenticate,
   });

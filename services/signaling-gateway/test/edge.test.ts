@@ -278,6 +278,25 @@ describe('gateway behind a load balancer', () => {
     }
   });
 
+  test.each([
+    ['of a client is closed after 5 s', lineHeader('203.0.113.7'), [5000, 6000]],
+    ['that the balancer opened for itself is kept', Buffer.from('PROXY UNKNOWN\r\n'), [620_000]],
+    ['of a trusted proxy before it is kept', lineHeader('127.0.0.1'), [620_000]],
+  ])('an idle connection %s, with and without TLS', async (_name, header, timeouts) => {
+    for (const certificate of [undefined, (await withTls()).certificate]) {
+      const { port, server } = await running(
+        startGateway({ settings: proxied, ...(certificate !== undefined && { certificate }) }),
+      );
+      const requested = once(server, 'request') as Promise<[{ socket: Socket }]>;
+      const socket = open(port, header, certificate && files.pem);
+      socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      await once(socket, 'data');
+      const [request] = await requested;
+      await waitFor('its time limit', () => expect(timeouts).toContain(request.socket.timeout));
+      socket.destroy();
+    }
+  });
+
   test('a connection that bypasses it is closed', async () => {
     const settings = { ...proxied, FLOTILLA_TRUSTED_PROXIES: '192.0.2.250' };
     const { port } = await running(startGateway({ settings }));

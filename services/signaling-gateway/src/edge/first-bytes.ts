@@ -19,6 +19,9 @@ const relayedConnections = new WeakMap<Socket, RelayedConnection>();
 /** The connection that a trusted proxy described for a request's socket. */
 export const relayedOver = (socket: Socket): RelayedConnection | undefined => relayedConnections.get(socket);
 
+/** The address that sends over a socket: the one in its PROXY header, else that of the socket. */
+export const senderOf = (socket: Socket): string => relayedOver(socket)?.address ?? socket.remoteAddress ?? '';
+
 /** Returns the function that reads the first bytes of a server's connections, for `protectServer`. */
 export function firstBytesOf(
   server: Server,
