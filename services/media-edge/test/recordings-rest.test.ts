@@ -128,6 +128,19 @@ test('each write with a known key has one audit record with its outcome, refused
   ]);
 });
 
+test('a request whose body cannot be read is audited, and counts for the rate of its key', async () => {
+  const { url, records } = await serve(1);
+  const headers = { authorization: `Bearer ${named.rooms.key}`, 'content-type': 'application/json' };
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, () => fetch(`${url}/v1/rooms/lobby/ingests`, { method: 'POST', headers, body: '{' })),
+  );
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([400, 429]));
+  const write = { audit: true, key: 'rooms', action: 'createIngest', target: { room: 'lobby' } };
+  expect(records).toHaveLength(20);
+  expect(records).toContainEqual({ ...write, outcome: 'BAD_PAYLOAD' });
+  expect(records).toContainEqual({ ...write, outcome: 'RATE_LIMITED' });
+});
+
 test('a write above the rate of its key is audited, and unknown keys of an address are refused with 429 above its rate', async () => {
   const { apis, url, records } = await serve(1, { FLOTILLA_HTTP_REQUESTS_PER_SECOND_PER_ADDRESS: '1' });
   const path = '/v1/rooms/lobby/ingests';

@@ -52,6 +52,15 @@ describe('a scoped API key', () => {
     expect(refused?.headers.get('retry-after')).toBe('1');
     expect(answers[0]?.status).toBe(200);
   });
+
+  test('has the same rate for requests whose body cannot be read', async () => {
+    const { url, key } = await startRegistry(undefined, { requestsPerSecond: 1 });
+    const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => fetch(`${url}/v1/rooms`, { method: 'POST', headers, body: '{' })),
+    );
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([400, 429]));
+  });
 });
 
 describe('the audit log', () => {
@@ -81,6 +90,26 @@ describe('the audit log', () => {
       { ...common, action: 'deleteRoom', target: { room: 'daily' }, outcome: 'ROOM_NOT_FOUND' },
       { ...common, action: 'issueFleetToken', target: {}, outcome: 'FORBIDDEN' },
       { ...common, action: 'createRoom', target: {}, outcome: 'BAD_PAYLOAD' },
+    ]);
+  });
+
+  test('has a write whose body cannot be read, is too large or has another type', async () => {
+    const path = '/v1/rooms/daily/tokens';
+    const records = await recordsOf(['tokens'], async ({ url, key }) => {
+      const send = (body: string, type = 'application/json', at = path): Promise<Response> => {
+        const headers = { authorization: `Bearer ${key}`, 'content-type': type };
+        return fetch(url + at, { method: 'POST', headers, body });
+      };
+      expect((await send('{')).status).toBe(400);
+      expect((await send(JSON.stringify('x'.repeat(150_000)))).status).toBe(413);
+      expect((await send('a', 'text/plain')).status).toBe(415);
+      expect((await send('{', 'application/json', '/v1/elsewhere')).status).toBe(400);
+    });
+    const write = { audit: true, key: 'test', action: 'issueToken', target: { room: 'daily' } };
+    expect(records).toEqual([
+      { ...write, outcome: 'BAD_PAYLOAD' },
+      { ...write, outcome: 'BODY_TOO_LARGE' },
+      { ...write, outcome: 'UNSUPPORTED_MEDIA_TYPE' },
     ]);
   });
 

@@ -1,5 +1,5 @@
 import type { ApiKey } from '@flotilla/auth';
-import { type ApiScope, FlotillaError } from '@flotilla/contracts';
+import type { ApiScope } from '@flotilla/contracts';
 import {
   applyDecorators,
   type CallHandler,
@@ -15,28 +15,21 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import { type Observable, tap } from 'rxjs';
-import { ApiKeys } from './api-keys.ts';
-
-/** What the audit log has of a route that changes something. */
-interface Write {
-  readonly action: string;
-  /** What the target calls the id of what was created. */
-  readonly created?: string | undefined;
-}
+import { ApiKeys, writeOf } from './api-keys.ts';
 
 const scopeKey = 'scope';
-const writeKey = 'write';
+const createdKey = 'created';
 
 /** A route that reads. */
 export const Reads = (): MethodDecorator => SetMetadata<string, ApiScope>(scopeKey, 'read');
-/** A route that changes something, with its name in the audit log. */
-export const Writes = (action: string, created?: string): MethodDecorator =>
+/** A route that changes something. `created`: what the audit log calls the id of what was created. */
+export const Writes = (created?: string): MethodDecorator =>
   applyDecorators(
     SetMetadata<string, ApiScope>(scopeKey, 'rooms'),
-    SetMetadata<string, Write>(writeKey, { action, created }),
+    SetMetadata<string, string | undefined>(createdKey, created),
   );
 
-/** Admits requests with a sufficient API key, and audits writes that are refused. */
+/** Admits requests with a sufficient API key. */
 @Injectable()
 class ApiKeyGuard implements CanActivate {
   constructor(
@@ -46,23 +39,13 @@ class ApiKeyGuard implements CanActivate {
 
   canActivate(context: ExecutionContext): boolean {
     const http = context.switchToHttp();
-    const { headers, params } = http.getRequest<Request>();
-    const key = this.keys.identify(headers.authorization);
-    if (!key) return true;
-    try {
-      this.keys.admit(key, this.reflector.get<ApiScope>(scopeKey, context.getHandler()));
-    } catch (error) {
-      const write = this.reflector.get<Write | undefined>(writeKey, context.getHandler());
-      const outcome = FlotillaError.from(error).code;
-      if (write) this.keys.audit(key, { action: write.action, target: params, outcome });
-      throw error;
-    }
-    http.getResponse<Response>().locals['apiKey'] = key;
+    const scope = this.reflector.get<ApiScope>(scopeKey, context.getHandler());
+    http.getResponse<Response>().locals['apiKey'] = this.keys.check(http.getRequest<Request>(), scope);
     return true;
   }
 }
 
-/** Audits what became of admitted writes. */
+/** Audits writes that were carried out. `RestErrors` audits the others. */
 @Injectable()
 class Audit implements NestInterceptor {
   constructor(
@@ -72,21 +55,15 @@ class Audit implements NestInterceptor {
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const http = context.switchToHttp();
+    const request = http.getRequest<Request>();
     const key = http.getResponse<Response>().locals['apiKey'] as ApiKey | undefined;
-    const write = this.reflector.get<Write | undefined>(writeKey, context.getHandler());
+    const write = writeOf(request);
     if (!key || !write) return next.handle();
-    const { action, created } = write;
-    const { params } = http.getRequest<Request>();
+    const created = this.reflector.get<string | undefined>(createdKey, context.getHandler());
     return next.handle().pipe(
-      tap({
-        next: (result: { readonly id: string } | undefined) =>
-          this.keys.audit(key, {
-            action,
-            target: { ...params, ...(created !== undefined && { [created]: result?.id }) },
-            outcome: 'ok',
-          }),
-        error: (error: unknown) =>
-          this.keys.audit(key, { action, target: params, outcome: FlotillaError.from(error).code }),
+      tap((result: { readonly id: string } | undefined) => {
+        const target = { ...write.target, ...(created !== undefined && { [created]: result?.id }) };
+        this.keys.audit(key, { ...write, target, outcome: 'ok' });
       }),
     );
   }

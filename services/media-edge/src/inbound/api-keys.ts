@@ -2,13 +2,35 @@ import type { IncomingMessage } from 'node:http';
 import { type ApiKey, ApiKeyCheck, type AuditedWrite, auditWrite } from '@flotilla/auth';
 import { type ApiScope, FlotillaError } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
+import type { Request } from 'express';
 
 /** Paths of the REST API, as Express matches them. All of them need an API key. */
-const restPath = /^\/v1\/rooms\/[^/?]+\/(?:ingests|recordings)(?:\/[^/?]+)?\/?(?:\?|$)/i;
+const restPath = /^\/v1\/rooms\/(?<room>[^/?]+)\/(?<kind>ingest|recording)s(?:\/(?<id>[^/?]+))?\/?(?:\?|$)/i;
+
+const actions: Readonly<Record<string, string>> = {
+  'POST ingest': 'createIngest',
+  'DELETE ingest': 'deleteIngest',
+  'POST recording': 'createRecording',
+  'DELETE recording': 'stopRecording',
+};
+
+/**
+ * What the audit log has of a request that changes something, undefined for others. Before Express has matched its route, the parameters
+ * are as they were sent.
+ */
+export function writeOf({ method, path, params, route }: Request): Omit<AuditedWrite, 'outcome'> | undefined {
+  const { room, kind = '', id } = restPath.exec(path)?.groups ?? {};
+  const of = kind.toLowerCase();
+  const action = actions[`${method} ${of}`];
+  if (action === undefined) return undefined;
+  return { action, target: route ? params : { room, ...(id !== undefined && { [of]: id }) } };
+}
 
 /** Checks API keys: known, with the scope of the route, for the whole fleet, within their rate. Writes the audit log of what they change. */
 export class ApiKeys {
   readonly #keys: ApiKeyCheck | undefined;
+  /** Requests of the REST API that counted for the rate of their key. */
+  readonly #counted = new WeakSet<Request>();
 
   /**
    * @param keys the keys of now; undefined: every request is served, and none is audited
@@ -37,6 +59,36 @@ export class ApiKeys {
   /** The key in an `Authorization` field; undefined when none is needed. Throws UNAUTHENTICATED, FORBIDDEN. */
   identify(authorization: string | undefined): ApiKey | undefined {
     return this.#keys?.identify(authorization);
+  }
+
+  /** The key of a request of the REST API; undefined when none is needed. Throws UNAUTHENTICATED, FORBIDDEN, RATE_LIMITED. */
+  check(request: Request, scope: ApiScope): ApiKey | undefined {
+    const key = this.identify(request.headers.authorization);
+    this.#counted.add(request);
+    this.admit(key, scope);
+    return key;
+  }
+
+  /**
+   * Audits a request of the REST API that failed, if it has a known key. Those that failed before `check`, because their body cannot be
+   * read, count for the rate of the key here. Returns the failure to answer: RATE_LIMITED above that rate.
+   */
+  failed(request: Request, failure: FlotillaError): FlotillaError {
+    const key = this.find(request.headers.authorization);
+    if (!key || !restPath.test(request.path)) return failure;
+    const answered = this.#counted.has(request) ? failure : (this.#limited(key) ?? failure);
+    const write = writeOf(request);
+    if (write) this.audit(key, { ...write, outcome: answered.code });
+    return answered;
+  }
+
+  #limited(key: ApiKey): FlotillaError | undefined {
+    try {
+      this.#keys?.take(key);
+      return undefined;
+    } catch (error) {
+      return FlotillaError.from(error);
+    }
   }
 
   /** Counts a request of a key for what needs the scope. Throws RATE_LIMITED, FORBIDDEN. */

@@ -12,7 +12,7 @@ export class RecordingController {
   constructor(@Inject(Recordings) private readonly recordings: Recordings) {}
 
   @Post()
-  @Writes('createRecording', 'recording')
+  @Writes('recording')
   create(@Param('room') room: string, @Body() body: unknown, @Req() request: Request): Promise<RecordingView> {
     requireJson(request);
     checkRecordingRequest(body);
@@ -32,7 +32,7 @@ export class RecordingController {
   }
 
   @Delete(':recording')
-  @Writes('stopRecording')
+  @Writes()
   stop(@Param('room') room: string, @Param('recording') id: string): Promise<RecordingView> {
     return this.recordings.stop(roomOf(room), id);
   }

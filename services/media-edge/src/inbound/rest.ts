@@ -18,18 +18,24 @@ import {
 import type { Request, Response } from 'express';
 import { type IngestView, Ingests } from '../ingests.ts';
 import { IngestRequest } from '../ingest-request.ts';
+import { ApiKeys } from './api-keys.ts';
 import { NeedsApiKey, Reads, Writes } from './access.ts';
 import { LOG, requireJson, roomOf } from './requests.ts';
 
 /** Answers every failure with `{error: {code, message}}` and the status of its code. */
 @Catch()
 export class RestErrors implements ExceptionFilter {
-  constructor(@Inject(LOG) private readonly log: Logger) {}
+  constructor(
+    @Inject(LOG) private readonly log: Logger,
+    @Inject(ApiKeys) private readonly keys: ApiKeys,
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
-    const failure = fromHttp(error) ?? FlotillaError.from(error);
-    if (failure.code === 'INTERNAL') this.log.error({ err: failure.cause }, 'REST request failed');
-    const response = host.switchToHttp().getResponse<Response>();
+    const http = host.switchToHttp();
+    const response = http.getResponse<Response>();
+    const cause = fromHttp(error) ?? FlotillaError.from(error);
+    if (cause.code === 'INTERNAL') this.log.error({ err: cause.cause }, 'REST request failed');
+    const failure = this.keys.failed(http.getRequest<Request>(), cause);
     if (failure.code === 'RATE_LIMITED') response.set('Retry-After', '1');
     response.status(errorCatalogue[failure.code].status).json({ error: failure.body });
   }
@@ -52,7 +58,7 @@ export class IngestController {
   constructor(@Inject(Ingests) private readonly ingests: Ingests) {}
 
   @Post()
-  @Writes('createIngest', 'ingest')
+  @Writes('ingest')
   create(@Param('room') room: string, @Body() body: unknown, @Req() request: Request): Promise<IngestView> {
     requireJson(request);
     const parsed = IngestRequest.safeParse(body ?? {});
@@ -73,7 +79,7 @@ export class IngestController {
   }
 
   @Delete(':ingest')
-  @Writes('deleteIngest')
+  @Writes()
   @HttpCode(204)
   delete(@Param('room') room: string, @Param('ingest') id: string): void {
     this.ingests.delete(roomOf(room), id);

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { type ApiKey, ApiKeyCheck, auditWrite } from '@flotilla/auth';
+import { type ApiKey, ApiKeyCheck, type AuditedWrite, auditWrite } from '@flotilla/auth';
 import { type ApiScope, FlotillaError, type RestRoute, restRoutes } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import {
@@ -28,16 +28,27 @@ for (const [name, { path, method }] of Object.entries(restRoutes)) {
 }
 
 /** The routes of the table as patterns of a path, as Express matches them: in any case, with a slash at the end or without. */
-const routePatterns = Object.values(restRoutes).map(({ path, method }) => ({
+const routePatterns = Object.entries(restRoutes).map(([name, { path, method }]) => ({
+  name: name as RestRoute,
   method: method.toUpperCase(),
-  pattern: new RegExp(`^${path.replaceAll('.', String.raw`\.`).replaceAll(/\{\w+\}/g, '[^/]+')}/?$`, 'i'),
+  pattern: new RegExp(`^${path.replaceAll('.', String.raw`\.`).replaceAll(/\{(\w+)\}/g, '(?<$1>[^/]+)')}/?$`, 'i'),
 }));
 
-/** Whether a request is for a route of the table, before Express has matched it. All of these need an API key. */
-function isForRoute({ url = '', method }: IncomingMessage): boolean {
-  const path = url.split('?', 1)[0]!;
+/** A route of the table that a request is for. All of them need an API key. */
+interface RequestedRoute {
+  readonly name: RestRoute;
+  /** The parameters of its path. */
+  readonly target: object;
+}
+
+/** The route of a method and path before Express has matched it; its parameters as they were sent. */
+function routeOfPath(method: string | undefined, path: string): RequestedRoute | undefined {
   const served = method === 'HEAD' ? 'GET' : method;
-  return routePatterns.some((route) => route.method === served && route.pattern.test(path));
+  for (const { name, pattern, ...route } of routePatterns) {
+    const match = route.method === served ? pattern.exec(path) : null;
+    if (match) return { name, target: { ...match.groups } };
+  }
+  return undefined;
 }
 
 /** The methods of each path of the table. */
@@ -49,6 +60,8 @@ export const methodsByPath: ReadonlyMap<string, readonly string[]> = new Map([
 /** Checks API keys: known, with the scope of the route, within their rate. Writes the audit log of what they change. */
 export class ApiAccess {
   readonly #keys: ApiKeyCheck | undefined;
+  /** Requests that counted for the rate of their key. */
+  readonly #counted = new WeakSet<Request>();
 
   /**
    * @param keys the keys of now; undefined: every request is served, and none is audited
@@ -65,9 +78,9 @@ export class ApiAccess {
   }
 
   /** For `protectServer`: whether a request has a known API key. Throws UNAUTHENTICATED and FORBIDDEN for one that needs it. */
-  readonly authenticate = (request: IncomingMessage): boolean => {
-    if (!this.#keys || !isForRoute(request)) return false;
-    this.#keys.identify(request.headers.authorization);
+  readonly authenticate = ({ method, url = '', headers }: IncomingMessage): boolean => {
+    if (!this.#keys || !routeOfPath(method, url.split('?', 1)[0]!)) return false;
+    this.#keys.identify(headers.authorization);
     return true;
   };
 
@@ -75,34 +88,53 @@ export class ApiAccess {
   check(request: Request): ApiKey | undefined {
     if (!this.#keys) return undefined;
     const key = this.#keys.identify(request.headers.authorization);
-    const route = routeOf(request);
-    try {
-      this.#keys.take(key);
-      if (route === undefined) throw new FlotillaError('NOT_FOUND');
-      requireScopes(key, restRoutes[route].scope);
-      if (key.tenant !== undefined && 'wholeFleet' in restRoutes[route])
-        throw new FlotillaError(
-          'FORBIDDEN',
-          `the API key ${key.name} is for one tenant, and this concerns the whole fleet`,
-        );
-    } catch (error) {
-      this.audit(request, key, FlotillaError.from(error).code);
-      throw error;
-    }
+    const name = routeOf(request)?.name;
+    this.#counted.add(request);
+    this.#keys.take(key);
+    if (name === undefined) throw new FlotillaError('NOT_FOUND');
+    requireScopes(key, restRoutes[name].scope);
+    if (key.tenant !== undefined && 'wholeFleet' in restRoutes[name])
+      throw new FlotillaError(
+        'FORBIDDEN',
+        `the API key ${key.name} is for one tenant, and this concerns the whole fleet`,
+      );
     return key;
   }
 
-  /** Logs what a key changed, or could not change. Reads are not logged. */
-  audit(request: Request, key: ApiKey, outcome: string): void {
-    if (request.method === 'GET' || request.method === 'HEAD') return;
+  /**
+   * Audits a request that failed, if it has a known key. Those that failed before `check`, because their body cannot be read, count for
+   * the rate of the key here. Returns the failure to answer: RATE_LIMITED above that rate.
+   */
+  failed(request: Request, response: Response, failure: FlotillaError): FlotillaError {
+    const key = apiKeyOf(response) ?? this.#keys?.find(request.headers.authorization);
     const route = routeOf(request);
-    auditWrite(this.log, key, {
-      action: route,
-      target: request.params,
-      // Only a request that was carried out has been parsed by its schemas, which bound it.
-      ...(outcome === 'ok' && route !== undefined && { parameters: parametersOf(request, restRoutes[route]) }),
-      outcome,
-    });
+    if (!key || !route) return failure;
+    const answered = this.#counted.has(request) ? failure : (this.#limited(key) ?? failure);
+    this.#audit(request, key, { action: route.name, target: route.target, outcome: answered.code });
+    return answered;
+  }
+
+  #limited(key: ApiKey): FlotillaError | undefined {
+    try {
+      this.#keys?.take(key);
+      return undefined;
+    } catch (error) {
+      return FlotillaError.from(error);
+    }
+  }
+
+  /** Audits a request that was carried out. */
+  succeeded(request: Request, key: ApiKey): void {
+    const route = routeOf(request);
+    if (!route) return;
+    // It has been parsed by the schemas of the route, which bound it.
+    const parameters = parametersOf(request, restRoutes[route.name]);
+    this.#audit(request, key, { action: route.name, target: route.target, parameters, outcome: 'ok' });
+  }
+
+  /** Reads are not logged. */
+  #audit({ method }: Request, key: ApiKey, write: AuditedWrite): void {
+    if (method !== 'GET' && method !== 'HEAD') auditWrite(this.log, key, write);
   }
 }
 
@@ -111,9 +143,12 @@ function parametersOf({ query, body }: Request, route: object): object {
   return { ...('query' in route && query), ...('body' in route && (body as object | undefined)) };
 }
 
-function routeOf({ method, route }: Request): RestRoute | undefined {
-  const { path } = route as { path: string };
-  return routesByPath.get(path)?.get(method === 'HEAD' ? 'GET' : method);
+function routeOf(request: Request): RequestedRoute | undefined {
+  const { method, path, params } = request;
+  const route = request.route as { readonly path: string } | undefined;
+  if (!route) return routeOfPath(method, path);
+  const name = routesByPath.get(route.path)?.get(method === 'HEAD' ? 'GET' : method);
+  return name === undefined ? undefined : { name, target: params };
 }
 
 /** Throws FORBIDDEN when the key lacks one of the scopes. Without a key, the API is open. */
@@ -149,7 +184,7 @@ export class ApiKeyGuard implements CanActivate {
   }
 }
 
-/** Audits what became of admitted requests. */
+/** Audits requests that were carried out. `RestErrors` audits the others. */
 @Injectable()
 export class Audit implements NestInterceptor {
   constructor(@Inject(ApiAccess) private readonly access: ApiAccess) {}
@@ -158,9 +193,6 @@ export class Audit implements NestInterceptor {
     const http = context.switchToHttp();
     const key = apiKeyOf(http.getResponse<Response>());
     if (!key) return next.handle();
-    const audit = (outcome: string): void => this.access.audit(http.getRequest<Request>(), key, outcome);
-    return next
-      .handle()
-      .pipe(tap({ complete: () => audit('ok'), error: (error: unknown) => audit(FlotillaError.from(error).code) }));
+    return next.handle().pipe(tap({ complete: () => this.access.succeeded(http.getRequest<Request>(), key) }));
   }
 }

@@ -83,7 +83,17 @@ import { Drills } from '../drills.ts';
 import { Revocations } from '../revocations.ts';
 import { Rooms } from '../rooms.ts';
 import { TopologySnapshot } from '../topology/topology-snapshot.ts';
-import { apiKeyOf, keyNameOf, ApiKeyGuard, Audit, methodsByPath, Public, requireScopes, Tenant } from './api-access.ts';
+import {
+  ApiAccess,
+  ApiKeyGuard,
+  apiKeyOf,
+  Audit,
+  keyNameOf,
+  methodsByPath,
+  Public,
+  requireScopes,
+  Tenant,
+} from './api-access.ts';
 import { openApiDocument } from './openapi.ts';
 import { markAge, StaleReads, WriteGuard } from './outage.ts';
 
@@ -146,12 +156,17 @@ class JsonBodyGuard implements CanActivate {
  */
 @Catch()
 export class RestErrors implements ExceptionFilter {
-  constructor(@Inject(REST_SETTINGS) private readonly settings: RestSettings) {}
+  constructor(
+    @Inject(REST_SETTINGS) private readonly settings: RestSettings,
+    @Inject(ApiAccess) private readonly access: ApiAccess,
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
-    const failure = fromHttp(error) ?? FlotillaError.from(error);
-    if (failure.code === 'INTERNAL') this.settings.log.error({ err: failure.cause }, 'REST request failed');
-    const response = host.switchToHttp().getResponse<Response>();
+    const http = host.switchToHttp();
+    const response = http.getResponse<Response>();
+    const cause = fromHttp(error) ?? FlotillaError.from(error);
+    if (cause.code === 'INTERNAL') this.settings.log.error({ err: cause.cause }, 'REST request failed');
+    const failure = this.access.failed(http.getRequest<Request>(), response, cause);
     if (failure.code === 'RATE_LIMITED') response.set('Retry-After', '1');
     if (failure instanceof CallRefused) response.set('Retry-After', String(Math.ceil(failure.retryAfterMs / 1000)));
     response.status(errorCatalogue[failure.code].status).json({ error: failure.body });
