@@ -37,21 +37,29 @@ labels:
 {{- end -}}
 
 {{/*
-`replicas` of a Deployment that a scaler is to set: the present number, so that turning the scaler on does not set it to 1. Empty without the
-Deployment, where the cluster is not asked (`helm template`), and when something else owns the number already: server-side apply keeps it
-then, and would refuse a number that has changed meanwhile. Without server-side apply what is left out is reset. Arguments: root, component.
+`replicas` of a Deployment that a scaler is to set: the present number while Helm alone owns it, so that turning the scaler on does not set it
+to 1. Otherwise empty, since a revision keeps the number: a rollback to it would conflict with the scaler, or set the number of former times.
+Without server-side apply Helm owns nothing. Arguments: root, component.
 */}}
 {{- define "flotilla.presentReplicas" -}}
 {{- $name := printf "%s-%s" (include "flotilla.fullname" .root) .component -}}
 {{- $live := lookup "apps/v1" "Deployment" .root.Release.Namespace $name -}}
-{{- $isApplied := false -}}
-{{- $isOwned := false -}}
+{{- $owners := list -}}
 {{- range dig "metadata" "managedFields" list $live -}}
-{{- if eq .operation "Apply" -}}{{- $isApplied = true -}}
-{{- else if hasKey (dig "f:spec" dict (default dict .fieldsV1)) "f:replicas" -}}{{- $isOwned = true -}}{{- end -}}
+{{- if hasKey (dig "f:spec" dict (default dict .fieldsV1)) "f:replicas" -}}{{- $owners = append $owners .operation -}}{{- end -}}
 {{- end -}}
-{{- if and $live (not (and $isApplied $isOwned)) -}}
+{{- if eq (join "," $owners) "Apply" -}}
 replicas: {{ max 1 $live.spec.replicas }}
+{{- end -}}
+{{- end -}}
+
+{{/* The addresses of the proxies in front, as the gateway knows them. */}}
+{{- define "flotilla.trustedProxies" -}}
+{{- $gateway := .Values.gateway -}}
+{{- if hasKey $gateway.settings "FLOTILLA_TRUSTED_PROXIES" -}}
+{{ get $gateway.settings "FLOTILLA_TRUSTED_PROXIES" }}
+{{- else -}}
+{{ join "," $gateway.trustedProxies }}
 {{- end -}}
 {{- end -}}
 

@@ -240,6 +240,11 @@ describe('the chart', () => {
       /gateway\.trustedProxies: .* 426/,
     ],
     [
+      'an ingress whose clients would be one address for a gateway with a certificate',
+      ['ingress.enabled=true', 'ingress.host=a', 'gateway.tls.secretName=own'],
+      /gateway\.trustedProxies: .* all clients would share the limits of one address/,
+    ],
+    [
       'an HTTPRoute whose clients the gateway would refuse',
       ['httpRoute.enabled=true', 'httpRoute.parentRefs[0].name=a'],
       /gateway\.trustedProxies/,
@@ -520,6 +525,40 @@ describe('the chart', () => {
         [undefined, '/v1', '/'],
         ['HTTPS', '/v1/signal'],
       ]);
+    });
+  });
+
+  describe('the proxies in front', () => {
+    const proxiesOf = (...values: readonly string[]) => {
+      const objects = render(...values);
+      return ['gateway', 'console', 'registry'].map(
+        (component) =>
+          environmentOf(podOf(find(objects, 'Deployment', `flotilla-${component}`)))['FLOTILLA_TRUSTED_PROXIES'],
+      );
+    };
+
+    test('are known to the gateway and the console, by the value or by a setting of the gateway', () => {
+      expect(proxiesOf(...ingress)).toEqual(['10.0.0.0/8', '10.0.0.0/8', undefined]);
+      const setting = 'gateway.settings.FLOTILLA_TRUSTED_PROXIES=192.0.2.1';
+      expect(proxiesOf('ingress.enabled=true', 'ingress.host=a', setting)).toEqual([
+        '192.0.2.1',
+        '192.0.2.1',
+        undefined,
+      ]);
+    });
+
+    test.each([
+      ['an ingress', [...ingress, 'ingress.rest=true']],
+      ['a route', [...ingress, 'httpRoute.enabled=true', 'httpRoute.parentRefs[0].name=a', 'httpRoute.rest=true']],
+      ['its Service', [...ingress, 'registry.service.type=LoadBalancer']],
+    ])('are known to the registry where %s makes it public', (_name, values) => {
+      expect(proxiesOf(...values)).toEqual(['10.0.0.0/8', '10.0.0.0/8', '10.0.0.0/8']);
+    });
+
+    test('are known to the registry of a shadow release', () => {
+      const objects = render(...shadow, 'gateway.trustedProxies={10.0.0.0/8}');
+      const registry = find(objects, 'Deployment', 'flotilla-registry');
+      expect(environmentOf(podOf(registry))['FLOTILLA_TRUSTED_PROXIES']).toBe('10.0.0.0/8');
     });
   });
 

@@ -62,34 +62,72 @@ describe.runIf(hasKubernetes && hasGo)('the API server, with the custom resource
     expect(Buffer.from(data!['api-keys']!, 'base64').toString()).toBe(added);
   });
 
-  test('keeps the number of pods when scaling is turned on, and leaves it to the scaler afterwards', () => {
-    const release = ['flotilla', chartDirectory, '--kubeconfig', plane.kubeconfig, '--namespace', 'numbers'];
-    const upgrade = (...values: readonly string[]) =>
-      helm('upgrade', '--install', '--create-namespace', ...release, ...values.flatMap((value) => ['--set', value]));
+  /** A release of the chart in a namespace of its own. */
+  function releaseIn(namespace: string, ...options: readonly string[]) {
+    const inNamespace = ['--kubeconfig', plane.kubeconfig, '--namespace', namespace];
     const deployments = ['flotilla-sfu', 'flotilla-gateway'];
-    const inNamespace = ['--namespace', 'numbers'];
-    const numbers = () =>
-      deployments.map((name) =>
-        Number(kubectl('', 'get', 'deployment', name, ...inNamespace, '-o', 'jsonpath={.spec.replicas}')),
-      );
+    return {
+      upgrade: (...values: readonly string[]) =>
+        helm(
+          ...['upgrade', '--install', '--create-namespace', ...options, 'flotilla', chartDirectory, ...inNamespace],
+          ...values.flatMap((value) => ['--set', value]),
+        ),
+      rollback: () => helm('rollback', 'flotilla', ...inNamespace),
+      /** Numbers of SFU pods and of gateways. */
+      numbers: () =>
+        deployments.map((name) =>
+          Number(kubectl('', 'get', 'deployment', name, '-n', namespace, '-o', 'jsonpath={.spec.replicas}')),
+        ),
+      /** Those that the last revision sets. */
+      storedNumbers: () => {
+        const applied = objectsOf(helm('get', 'manifest', 'flotilla', ...inNamespace));
+        return deployments.map((name) => find(applied, 'Deployment', name).spec['replicas']);
+      },
+      /** Sets both, as a scaler does. */
+      scale: (replicas: number) => {
+        for (const name of deployments)
+          kubectl(
+            '',
+            ...['patch', 'deployment', name, '-n', namespace, '--subresource=scale', '--field-manager=scaler'],
+            ...['--type=merge', '--patch', JSON.stringify({ spec: { replicas } })],
+          );
+      },
+    };
+  }
+  const scaling = ['sfu.autoscaling.enabled=true', 'gateway.autoscaling.enabled=true'];
+
+  test('keeps the number of pods when scaling is turned on, and leaves it to the scaler afterwards', () => {
+    const { upgrade, rollback, numbers, storedNumbers, scale } = releaseIn('numbers');
     upgrade('sfu.replicas=3', 'gateway.replicas=4');
     expect(numbers()).toEqual([3, 4]);
-    const scaling = ['sfu.autoscaling.enabled=true', 'gateway.autoscaling.enabled=true'];
     upgrade(...scaling);
     expect(numbers()).toEqual([3, 4]);
     // Before the scaler has changed the number, Helm still owns it.
     upgrade(...scaling, 'sfu.capacity=100');
     expect(numbers()).toEqual([3, 4]);
-    for (const name of deployments)
-      kubectl(
-        '',
-        ...['patch', 'deployment', name, ...inNamespace, '--subresource=scale', '--field-manager=scaler'],
-        ...['--type=merge', '--patch', '{"spec":{"replicas":6}}'],
-      );
+    scale(6);
     upgrade(...scaling, 'sfu.capacity=50');
-    expect(numbers()).toEqual([6, 6]);
-    const applied = objectsOf(helm('get', 'manifest', 'flotilla', ...release.slice(2)));
-    for (const name of deployments) expect(find(applied, 'Deployment', name).spec).not.toHaveProperty('replicas');
+    expect([numbers(), storedNumbers()]).toEqual([
+      [6, 6],
+      [undefined, undefined],
+    ]);
+    scale(7);
+    upgrade(...scaling, 'sfu.capacity=60');
+    rollback();
+    expect(numbers()).toEqual([7, 7]);
+  }, 240_000);
+
+  test('never owns the number of pods of a release that is scaled from its start', () => {
+    const { upgrade, rollback, numbers, storedNumbers, scale } = releaseIn('fresh');
+    upgrade(...scaling);
+    upgrade(...scaling, 'sfu.capacity=50');
+    expect([numbers(), storedNumbers()]).toEqual([
+      [1, 1],
+      [undefined, undefined],
+    ]);
+    scale(3);
+    rollback();
+    expect(numbers()).toEqual([3, 3]);
   }, 120_000);
 
   test('lets the autoscaler create the Lease again, and write no other', () => {
@@ -104,23 +142,15 @@ describe.runIf(hasKubernetes && hasGo)('the API server, with the custom resource
     expect(() => kubectl(leaseOf('other'), 'replace', '-f', '-', ...user)).toThrow('forbidden');
   });
 
-  test('keeps the number of pods without server-side apply, which has no owners of fields', () => {
-    const release = ['flotilla', chartDirectory, '--kubeconfig', plane.kubeconfig, '--namespace', 'clientside'];
-    const upgrade = (...values: readonly string[]) =>
-      helm(
-        ...['upgrade', '--install', '--create-namespace', '--server-side=false', ...release],
-        ...values.flatMap((value) => ['--set', value]),
-      );
-    const number = () =>
-      Number(
-        kubectl('', 'get', 'deployment', 'flotilla-sfu', '--namespace=clientside', '-o', 'jsonpath={.spec.replicas}'),
-      );
-    upgrade('sfu.replicas=3');
-    upgrade('sfu.autoscaling.enabled=true');
-    expect(number()).toBe(3);
-    kubectl('', 'scale', 'deployment/flotilla-sfu', '--namespace=clientside', '--replicas=5');
-    upgrade('sfu.autoscaling.enabled=true', 'sfu.capacity=50');
-    expect(number()).toBe(5);
+  test('leaves the number of pods to the scaler without server-side apply, also in a rollback', () => {
+    const { upgrade, rollback, numbers, scale } = releaseIn('clientside', '--server-side=false');
+    upgrade(...scaling);
+    scale(5);
+    upgrade(...scaling, 'sfu.capacity=50');
+    expect(numbers()).toEqual([5, 5]);
+    scale(7);
+    rollback();
+    expect(numbers()).toEqual([7, 7]);
   }, 120_000);
 
   test.each(overlays)('accepts the overlay %s', (overlay) => {
