@@ -207,8 +207,14 @@ times as much, so that what its receivers are sent does not grow with the room. 
 | 3 | 60 | ${perSecond(chatBytes, 3)} | ${limits.roomBurstSeconds * perSecond(chatBytes, 3)} |
 | 3,000 | 17 | ${perSecond(chatBytes, 3000)} | ${limits.roomBurstSeconds * perSecond(chatBytes, 3000)} |
 
+Of a burst, senders above their own part leave a quarter to the others. The part is 1/64 of the rate, of a session in all its rooms, or of a user for messages
+outside rooms. A message that takes more than the part at once is above it, unless it has at most ${limits.chatTextBytes} bytes with its envelope: such a text takes the whole
+part then, so that a sender can write every ${limits.roomBurstSeconds} s, in a room of any size, while a few others send as much as they can. A message takes at most half of a burst, and a
+text of that size at most a quarter.
+
 Events of a room count as well where a client can repeat them: ${eventsOf.mute} for \`mute\`, ${eventsOf.publish} for \`publish\`, with the end of the publication, and ${eventsOf.join} for \`join\`, with the
-leave that follows. \`unpublish\` and \`leave\` are never refused for it. Each session has ${limits.ownEventsPerSecond} events per second and ${limits.ownEventBurst} at once for itself (${limits.resumedEventBurst} at once
+leave that follows. \`unpublish\` and \`leave\` are never refused for it. Nothing is counted for a \`publish\` or \`mute\` that does not reach its SFU node (\`UNAVAILABLE\`,
+\`NODE_UNAVAILABLE\`), nor for a \`join\` that the room refuses, such as \`ROOM_FULL\` and \`NO_CAPACITY\`. Each session has ${limits.ownEventsPerSecond} events per second and ${limits.ownEventBurst} at once for itself (${limits.resumedEventBurst} at once
 after a resume); whoever joins, publishes microphone, camera and screen, and switches the microphone each second, as with push-to-talk, stays below them in a call of any size.
 Above them, the sessions of a gateway share a rate of the room, as large as that of its messages: ${perSecond(limits.eventBytes, 3)} events per second in a room of 3, ${perSecond(limits.eventBytes, 3000)} in a
 room of 3,000.

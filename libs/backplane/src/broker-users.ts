@@ -42,7 +42,7 @@ export const brokerUses = {
       ...(['sessions.requireOpenable', 'sessions.open', 'sessions.refresh', 'sessions.close'] as const),
       ...(['sessions.detach', 'sessions.isResumable', 'sessions.resume', 'sessions.confirmResume'] as const),
       ...(['sessions.connectedTo', 'sessions.gatewayAlive', 'sessions.reattach'] as const),
-      ...(['sessions.sendToUser', 'sessions.messagesToUser'] as const),
+      ...(['sessions.sendToUser', 'sessions.messagesToUser', 'sessions.count'] as const),
       ...(['nodes.list', 'relays.assign', 'migrations.of', 'topology', 'pulse'] as const),
     ],
   },

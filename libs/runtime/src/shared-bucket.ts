@@ -28,18 +28,28 @@ export class SharedBucket {
    * Takes `count` tokens, of the sender's part too. Returns false, and takes none, when there are too few.
    *
    * @param sender from `newSender`. Without one, the sender is above its own part.
+   * @param own what is taken of the sender's part
    */
-  take(count: number, sender?: TokenBucket, now: number = performance.now()): boolean {
-    const isBelow = sender?.has(now, count) ?? false;
-    const left = isBelow ? 0 : this.#tokens.burst * reservedShare;
-    if (!this.#tokens.has(now, count + left)) return false;
-    if (isBelow) sender?.take(now, count);
+  take(count: number, sender?: TokenBucket, now: number = performance.now(), own = count): boolean {
+    const isBelow = sender?.has(now, own) ?? false;
+    if (!this.#tokens.has(now, isBelow ? count : count + this.reserved)) return false;
+    if (isBelow) sender?.take(now, own);
     return this.#tokens.take(now, count);
   }
 
-  /** The most that can be taken at once: what senders above their own part may use of a full bucket. */
+  /** Gives back tokens that were taken without a sender. */
+  give(count: number, now: number = performance.now()): void {
+    this.#tokens.give(now, count);
+  }
+
+  /** What senders above their own part leave to the others. */
+  get reserved(): number {
+    return this.#tokens.burst * reservedShare;
+  }
+
+  /** The most to take at once. Senders above their own part get it from a bucket that is three quarters full, which others keep from being full. */
   get largest(): number {
-    return this.#tokens.burst * (1 - reservedShare);
+    return this.#tokens.burst / 2;
   }
 
   /** Whether it has all its tokens. */

@@ -22,6 +22,12 @@ export class TokenBucket {
     return true;
   }
 
+  /** Gives back tokens that were taken. */
+  give(now: number = performance.now(), count = 1): void {
+    this.#refill(now);
+    this.#tokens = Math.min(this.burst, this.#tokens + count);
+  }
+
   /** Whether it has `count` tokens. */
   has(now: number = performance.now(), count = 1): boolean {
     this.#refill(now);

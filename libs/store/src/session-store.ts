@@ -96,6 +96,9 @@ export interface SessionStore {
    */
   issuedBefore(issuedBefore: number, skip: number, limit: number): Promise<string[]>;
 
+  /** Number of sessions, of all users, that are connected or may resume. */
+  count(): Promise<number>;
+
   /**
    * Sends a message (JSON text) to all sessions of a user: appended to the streams of their gateways (see `gatewayStream`), and
    * kept for those that may resume. Throws RECIPIENT_OFFLINE when there are none.
@@ -173,10 +176,10 @@ export interface SessionStore {
 /** Maximum number of sessions of a user that are connected or may resume. A message to the user visits all of them. */
 export const maxSessionsPerUser = 256;
 
-/** Number of messages to a user that are kept for sessions that resume: the newest, and fewer of large ones, see `keptEntries`. */
+/** Number of messages to a user that are kept for sessions that resume: the newest, and fewer when these are more than `maxInboxBytes`. */
 export const keptMessagesPerUser = 256;
 
-/** Bytes of kept messages to a user of one size: a message leaves as many of its size as fit. Mixed sizes come to four times as much. */
+/** Bytes of all kept messages to a user together. The newest is kept whatever its size. */
 export const maxInboxBytes = 256 * 1024;
 
 /** Maximum of the resume window, s, and of the interval of the pings, four of which a connection may be lost without notice. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type EventLog, gatewayStream, keptEntries, nodeStream, roomStream } from '@flotilla/bus';
+import { type EventLog, gatewayStream, nodeStream, roomStream } from '@flotilla/bus';
 import { compareOffsets, type FlotillaError, newId, NodeStats, type PeerQuality } from '@flotilla/contracts';
 import { cameraOf, joinAs, newcomer, nodeReport, notYet, roomRecord, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -623,28 +623,61 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.sessions.messagesToUser('ada', entries[5]!.offset)).toMatchObject({ complete: true });
     });
 
-    test('messages to a detached user of mixed sizes are kept within a few times the bytes of an inbox', async () => {
-      const opened = session();
-      const from = await store.sessions.open(opened, hash('one'));
+    test('a large message to a detached user leaves the small ones before it, as long as all fit', async () => {
+      const from = await store.sessions.open(session(), hash('one'));
+      for (let number = 0; number < 200; number++)
+        await store.sessions.sendToUser('ada', JSON.stringify({ number, text: 'x'.repeat(180) }));
+      await store.sessions.sendToUser('ada', JSON.stringify('x'.repeat(16_000)));
+      const { complete, entries } = await store.sessions.messagesToUser('ada', from);
+      expect(complete).toBe(true);
+      expect(entries).toHaveLength(201);
+    });
+
+    test('of messages of mixed sizes to a detached user those are kept that fit the inbox, the newest in any case', async () => {
+      const from = await store.sessions.open(session(), hash('one'));
+      const sent: string[] = [];
+      const newestThatFit = () => {
+        let bytes = 0;
+        const fit = sent.toReversed().findIndex((message) => (bytes += Buffer.byteLength(message)) > maxInboxBytes);
+        return sent.slice(-Math.min(keptMessagesPerUser, fit === -1 ? Infinity : Math.max(1, fit)));
+      };
       for (const [length, count] of [
+        [200, 120],
         [16_000, 20],
+        [200, 40],
         [8000, 20],
-        [2000, 80],
-        [500, 150],
-      ] as const)
-        for (let sent = 0; sent < count; sent++)
-          await store.sessions.sendToUser('ada', JSON.stringify('x'.repeat(length)));
-      const { entries } = await store.sessions.messagesToUser('ada', from);
-      const bytes = entries.reduce((sum, { data }) => sum + data.length, 0);
-      expect(bytes).toBeLessThan(4 * maxInboxBytes);
-      expect(entries.length).toBeLessThanOrEqual(keptMessagesPerUser);
+        [30, 300],
+        [60_000, 6],
+        [300_000, 2],
+        [1000, 3],
+      ] as const) {
+        for (let number = 0; number < count; number++) {
+          const message = JSON.stringify({ number: sent.length, text: 'é'.repeat(length / 2) });
+          sent.push(message);
+          await store.sessions.sendToUser('ada', message);
+        }
+        const { complete, entries } = await store.sessions.messagesToUser('ada', from);
+        expect(entries.map(({ data }) => data)).toEqual(newestThatFit());
+        expect(complete).toBe(entries.length === sent.length);
+      }
+    });
+
+    test('sessions are counted while they are connected or may resume', async () => {
+      const [one, other] = [session(), session()];
+      expect(await store.sessions.count()).toBe(0);
+      await store.sessions.open(one, hash('one'));
+      await store.sessions.open(other, hash('other'));
+      await store.sessions.detach(one.id, hash('one'), 60_000);
+      expect(await store.sessions.count()).toBe(2);
+      await store.sessions.close(one.id, 'left');
+      expect(await store.sessions.count()).toBe(1);
     });
 
     test('of large messages to a detached user fewer are kept, and the result is marked as incomplete', async () => {
       const opened = session();
       const from = await store.sessions.open(opened, hash('one'));
       const message = JSON.stringify('x'.repeat(16_000));
-      const kept = keptEntries(keptMessagesPerUser, message.length, maxInboxBytes);
+      const kept = Math.floor(maxInboxBytes / message.length);
       for (let number = 0; number < kept; number++) await store.sessions.sendToUser('ada', message);
       const all = await store.sessions.messagesToUser('ada', from);
       expect(all.complete).toBe(true);

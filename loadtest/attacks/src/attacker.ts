@@ -9,6 +9,8 @@ export interface Target {
   readonly apiKey: string;
   /** Room of the honest pair. */
   readonly pairRoom: string;
+  /** A user of the pair, at this gateway. */
+  readonly pairUser: string;
 }
 
 /** An abuse of the fleet. */

@@ -28,6 +28,7 @@ export interface PairFigures {
 
 /** Two participants of one call, each at a gateway of its own, who exchange media, messages and mutes. */
 export class HonestPair {
+  static readonly users = ['honest-0', 'honest-1'] as const;
   #dispatch: number[] = [];
   #mutes: number[] = [];
   #refused = new Map<string, number>();
@@ -46,10 +47,10 @@ export class HonestPair {
   }
 
   static async join(api: RestApi, room: string, gatewayUrls: readonly string[]): Promise<HonestPair> {
-    const join = async (index: number): Promise<LightPeer> =>
+    const join = async (index: 0 | 1): Promise<LightPeer> =>
       LightPeer.join({
         url: gatewayUrls[index % gatewayUrls.length]!,
-        token: await api.issueToken(room),
+        token: await api.issueToken(room, { userId: HonestPair.users[index] }),
         room,
         name: `honest-${index}`,
       });

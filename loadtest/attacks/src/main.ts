@@ -70,6 +70,7 @@ try {
     registryUrl: fleet.registryUrl,
     apiKey: fleet.apiKey,
     pairRoom,
+    pairUser: HonestPair.users[0],
   };
   const results: Result[] = [];
   for (const attack of attacks.filter(({ name }) => options.only === undefined || name === options.only)) {

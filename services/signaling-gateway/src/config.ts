@@ -66,7 +66,7 @@ export const limitsConfig = z.object({
     .min(16_384)
     .default(131_072)
     .describe(
-      'Bytes of messages to one user, and from one user to users, through this gateway per second, with their envelopes; from one address twice as many. Bursts of three times as many.',
+      'Bytes of messages to one user, and from one user to users, through this gateway per second, with their envelopes; bursts of three times as many. A message to everybody counts accordingly more in a fleet of more than 128 sessions (docs/limits.md).',
     ),
   FLOTILLA_HTTP_REQUESTS_PER_SECOND_PER_ADDRESS: wholeNumber()
     .min(1)

@@ -1,4 +1,10 @@
-export { fanOutBytes, frameOverheadBytes, receiversPerRate, roomBurstSeconds } from './limits/fan-out.ts';
+export {
+  chatTextBytes,
+  fanOutBytes,
+  frameOverheadBytes,
+  receiversPerRate,
+  roomBurstSeconds,
+} from './limits/fan-out.ts';
 export { eventBytes, eventsOf, ownEventBurst, ownEventsPerSecond, resumedEventBurst } from './limits/room-events.ts';
 export { bytesPerCost, costPerPublication, costPerRoom, requestCosts } from './limits/request-costs.ts';
 export { type GatewayConfig, checkTurn, gatewayConfig, edgeConfig, limitsConfig } from './config.ts';

@@ -22,7 +22,7 @@ import { REQUEST_HANDLERS, SignalGateway } from './inbound/signal.gateway.ts';
 import { ConnectionLimits } from './limits/connection-limits.ts';
 import { RoomBytes } from './limits/room-bytes.ts';
 import { RoomEvents } from './limits/room-events.ts';
-import { UserBytes, usersPerAddress } from './limits/user-bytes.ts';
+import { UserBytes } from './limits/user-bytes.ts';
 import { Overload } from './limits/overload.ts';
 import { UserMessages } from './messages/user-messages.ts';
 import { Negotiations } from './negotiation/negotiations.ts';
@@ -39,6 +39,7 @@ import { MetadataLinks } from './rooms/metadata-links.ts';
 import { RoomChanges } from './rooms/room-changes.ts';
 import { RoomSizes } from './rooms/room-sizes.ts';
 import { RoomStreams } from './rooms/room-streams.ts';
+import { FleetSessions } from './sessions/fleet-sessions.ts';
 import { GatewayHeartbeat } from './sessions/gateway-heartbeat.ts';
 import { LostSessions } from './sessions/lost-sessions.ts';
 import { Lifecycle } from './sessions/lifecycle.ts';
@@ -126,6 +127,7 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): {
     store.sessions,
     events,
     new UserBytes(config.FLOTILLA_USER_BYTES_PER_SECOND),
+    new FleetSessions(store.sessions, table),
     {
       onReplaced: (sessionId, resumeHash) => lifecycle.replaced(sessionId, resumeHash),
       onRevoked: (sessionId) => lifecycle.revoked(sessionId),
@@ -145,7 +147,6 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): {
     perAddress: config.FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS,
     perAddressPerSecond: config.FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS,
     messagesPerAddressPerSecond: config.FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS,
-    userBytesPerAddressPerSecond: config.FLOTILLA_USER_BYTES_PER_SECOND * usersPerAddress,
   });
   const handshake = new Handshake(
     new UpgradeAuthenticator(verifier),
@@ -167,7 +168,7 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): {
     rooms: new RoomRequests(backplane, memberships, streams, messages, lifecycle, log),
     memberships,
     nodes: new NodeRequests(bus),
-    messages: new MessageRequests(backplane, messages, streams, sizes, roomBytes),
+    messages: new MessageRequests(backplane, messages, streams, sizes, roomBytes, config.FLOTILLA_MAX_MESSAGE_BYTES),
     migrations: new MigrationRequests(bus),
     negotiations: new Negotiations(store.rooms),
     metadata: new MetadataLinks(bus, store, log),

@@ -1,7 +1,6 @@
-import { TokenBucket } from '@flotilla/runtime';
 import { describe, expect, test } from 'vitest';
-import { fanOutBytes } from '../src/limits/fan-out.ts';
-import { RoomBytes } from '../src/limits/room-bytes.ts';
+import { chatTextBytes, fanOutBytes, frameOverheadBytes } from '../src/limits/fan-out.ts';
+import { RoomBytes, type SendingMember } from '../src/limits/room-bytes.ts';
 import { type CausingSession, ownEventBurst, RoomEvents } from '../src/limits/room-events.ts';
 import { UserBytes, type UserMessage } from '../src/limits/user-bytes.ts';
 import { RoomSizes } from '../src/rooms/room-sizes.ts';
@@ -18,9 +17,13 @@ describe('what a message takes of a rate', () => {
 });
 
 describe('the bytes of messages into a room', () => {
+  const member = (resumed = false): SendingMember => ({ openedAt: 0, resumed });
+  /** A message that takes `cost`. */
+  const costing = (cost: number) => ({ bytes: cost - frameOverheadBytes, receivers: 3 });
+
   test('are limited for all its senders together, and not for other rooms', () => {
     const bytes = new RoomBytes(1000);
-    const send = (room: string, at: number) => () => bytes.take(room, 500, undefined, at);
+    const send = (room: string, at: number) => () => bytes.take(room, costing(500), undefined, at);
     for (let index = 0; index < 4; index++) send('rm_a', 0)();
     expect(send('rm_a', 0)).toThrow(limited);
     expect(send('rm_b', 0)).not.toThrow();
@@ -29,8 +32,8 @@ describe('the bytes of messages into a room', () => {
 
   test('of a member that sends little are taken when those of others are refused, for as long as it sends little', () => {
     const bytes = new RoomBytes(64_000);
-    const [loud, quiet] = [{}, {}];
-    const send = (member: object, count: number) => () => bytes.take('rm_a', count, member, 0);
+    const [loud, quiet] = [member(), member()];
+    const send = (from: SendingMember, cost: number) => () => bytes.take('rm_a', costing(cost), from, 0);
     const most = 64_000 * 3 * 0.75;
     for (let sent = 0; sent < most; sent += 16_000) send(loud, 16_000)();
     expect(send(loud, 16_000)).toThrow(limited);
@@ -38,37 +41,90 @@ describe('the bytes of messages into a room', () => {
     expect(send(quiet, 1000)).toThrow(limited);
   });
 
+  test.each([3, 3000, 10_000])(
+    'of members that send little are taken while one of them sends without a pause, in a room of %i',
+    (receivers) => {
+      const bytes = new RoomBytes(262_144);
+      const [loud, quiet] = [member(), Array.from({ length: 20 }, () => member())];
+      let refused = 0;
+      for (let at = 0; at < 120 * second; at += 20) {
+        try {
+          bytes.take('rm_a', { bytes: receivers === 3 ? 12_000 : 150, receivers }, loud, at);
+        } catch (error) {
+          expect(error).toEqual(limited);
+          refused++;
+        }
+        const text = { bytes: 400, receivers };
+        if (at % (3 * second) === 0)
+          expect(() => bytes.take('rm_a', text, quiet[(at / 3 / second) % 20], at)).not.toThrow();
+      }
+      expect(refused).toBeGreaterThan(500);
+    },
+  );
+
+  test.each([3000, 10_000, 100_000])('in a room of %i are taken up to the largest text of a chat', (receivers) => {
+    const bytes = new RoomBytes(262_144);
+    const loud = member();
+    expect(() => {
+      for (;;) bytes.take('rm_a', { bytes: 100, receivers }, loud, 0);
+    }).toThrow(limited);
+    expect(() => bytes.take('rm_a', { bytes: chatTextBytes + 1, receivers }, member(), 0)).toThrow(limited);
+    expect(() => bytes.take('rm_a', { bytes: chatTextBytes, receivers }, member(), 0)).not.toThrow();
+  });
+
+  test('of a member that sends more than its part leave a quarter to the others also in a large room', () => {
+    const bytes = new RoomBytes(262_144);
+    const loud = member();
+    const sent = () => bytes.take('rm_a', { bytes: 100, receivers: 3000 }, loud, 0);
+    expect(() => {
+      for (;;) sent();
+    }).toThrow(limited);
+    const others = Array.from({ length: 30 }, () => member());
+    for (const other of others) bytes.take('rm_a', { bytes: 100, receivers: 3000 }, other, 0);
+  });
+
+  test('of a member that leaves the room and joins again are not taken as those of one that has sent nothing', () => {
+    const bytes = new RoomBytes(64_000);
+    const rejoining = member();
+    bytes.take('rm_a', costing(3000), rejoining, 0);
+    expect(rejoining.sentBytes?.has(0, 1)).toBe(false);
+    bytes.take('rm_b', costing(3000), rejoining, 0);
+  });
+
   test('of a resumed member are not taken as those of one that has sent nothing, until it sent little for a while', () => {
     const bytes = new RoomBytes(64_000);
-    const send = (member: object, count: number, at: number) => () => bytes.take('rm_a', count, member, at);
-    const loud = {};
+    const send = (from: SendingMember, cost: number, at: number) => () => bytes.take('rm_a', costing(cost), from, at);
+    const loud = member();
     for (let sent = 0; sent < 64_000 * 3 * 0.75; sent += 16_000) send(loud, 16_000, 0)();
-    expect(send({}, 1000, 0)).not.toThrow();
-    expect(send({ restoredAt: 0 }, 1000, 0)).toThrow(limited);
+    expect(send(member(), 1000, 0)).not.toThrow();
+    expect(send(member(true), 1000, 0)).toThrow(limited);
     // By then the room has refilled, and another member takes what it may.
     for (let sent = 0; sent < 64_000 - 16_000; sent += 16_000) send(loud, 16_000, 1000)();
-    expect(send({ restoredAt: 0 }, 1000, 1000)).not.toThrow();
+    expect(send(member(true), 1000, 1000)).not.toThrow();
   });
 
   test('of rooms that nobody writes to are forgotten', () => {
     const bytes = new RoomBytes(1000);
-    for (let index = 0; index < 25_000; index++) bytes.take(`rm_${index}`, 1, undefined, 0);
+    for (let index = 0; index < 25_000; index++) bytes.take(`rm_${index}`, costing(200), undefined, 0);
     expect(bytes.tracked).toBeLessThanOrEqual(10_000);
   });
 
-  test('above what a room ever has are taken from a full rate', () => {
-    const bytes = new RoomBytes(1000);
-    const send = () => bytes.take('rm_a', 1_000_000, undefined, 0);
-    expect(send).not.toThrow();
-    expect(send).toThrow(limited);
+  test('above what a room ever has are taken when little was sent, and not one after the other', () => {
+    const bytes = new RoomBytes(262_144);
+    const send = (at: number) => () => bytes.take('rm_a', { bytes: 16_384, receivers: 10_000 }, member(), at);
+    bytes.take('rm_a', { bytes: 150, receivers: 10_000 }, member(), 0);
+    expect(send(0)).not.toThrow();
+    expect(send(0)).toThrow(limited);
+    expect(send(2 * second)).not.toThrow();
   });
 });
 
 describe('the bytes of messages to users', () => {
   const rate = 64_000;
+  /** Takes 10,000. */
+  const large = 10_000 - frameOverheadBytes;
   const message = (changes: Partial<UserMessage> = {}): UserMessage => {
-    const bytes = changes.bytes ?? 1000;
-    return { from: 'eve', to: 'ada', bytes, bytesToAll: bytes, ofAddress: undefined, ...changes };
+    return { from: 'eve', to: 'ada', bytes: 1000 - frameOverheadBytes, receivers: 1, ...changes };
   };
   /** Number of messages that are accepted at a time, of many. */
   const accepted = (bytes: UserBytes, sent: (index: number) => UserMessage, at = 0): number => {
@@ -85,7 +141,7 @@ describe('the bytes of messages to users', () => {
 
   test('are limited for each receiver, whoever sends them', () => {
     const bytes = new UserBytes(rate);
-    const sent = (index: number) => message({ from: `eve-${index % 10}`, bytes: 10_000 });
+    const sent = (index: number) => message({ from: `eve-${index % 10}`, bytes: large });
     expect(accepted(bytes, sent)).toBe(14);
     expect(accepted(bytes, sent, second)).toBe(6);
     expect(accepted(bytes, (index) => ({ ...sent(index), to: 'bob' }), second)).toBe(14);
@@ -93,30 +149,54 @@ describe('the bytes of messages to users', () => {
 
   test('are limited for each sender, whoever receives them', () => {
     const bytes = new UserBytes(rate);
-    const sent = (index: number) => message({ to: `user-${index}`, bytes: 10_000 });
+    const sent = (index: number) => message({ to: `user-${index}`, bytes: large });
     expect(accepted(bytes, sent)).toBe(19);
     expect(accepted(bytes, sent, second)).toBe(6);
     expect(accepted(bytes, (index) => ({ ...sent(index), from: 'bob' }), second)).toBe(19);
   });
 
-  test('are limited for each address, whoever sends and receives them', () => {
-    const bytes = new UserBytes(rate);
-    const ofAddress = new TokenBucket(rate, rate, 0);
-    const sent = (index: number) => message({ from: `eve-${index}`, to: `user-${index}`, bytes: 10_000, ofAddress });
-    expect(accepted(bytes, sent)).toBe(6);
-  });
-
   test('of a sender that sends little are taken when those of others to the same receiver are refused', () => {
     const bytes = new UserBytes(rate);
-    expect(accepted(bytes, (index) => message({ from: `eve-${index % 5}`, bytes: 9000 }))).toBe(16);
+    expect(accepted(bytes, (index) => message({ from: `eve-${index % 5}`, bytes: 9000 - frameOverheadBytes }))).toBe(
+      16,
+    );
     expect(accepted(bytes, () => message({ from: 'quiet' }))).toBe(3);
   });
 
   test('to everybody take more of the rate of their receivers than of that of their sender', () => {
     const bytes = new UserBytes(rate);
-    const toAll = message({ to: '*', bytesToAll: 50_000 });
-    expect(accepted(bytes, () => toAll)).toBe(2);
+    const toAll = message({ to: '*', receivers: 6400 });
+    expect(accepted(bytes, () => toAll)).toBe(3);
     expect(accepted(bytes, () => message())).toBeGreaterThan(100);
+  });
+
+  test.each([3000, 10_000])(
+    'to everybody, of %i, are taken of a user that sends few while another sends many',
+    (receivers) => {
+      const bytes = new UserBytes(131_072);
+      const [loud, quiet] = [
+        message({ to: '*', bytes: 150, receivers }),
+        message({ from: 'quiet', to: '*', receivers }),
+      ];
+      for (let at = 0; at < 60 * second; at += 20) {
+        if (at % (5 * second) === 0) expect(() => bytes.take(quiet, at)).not.toThrow();
+        try {
+          bytes.take(loud, at);
+        } catch (error) {
+          expect(error).toEqual(limited);
+        }
+      }
+    },
+  );
+
+  test('are taken of the largest size with the lowest rate that can be set, one after the other', () => {
+    const bytes = new UserBytes(16_384);
+    for (const at of [0, 4 * second, 8 * second])
+      for (const to of ['ada', '*']) {
+        const largest = message({ from: `to-${to}`, to, bytes: 65_536, receivers: 1 });
+        expect(() => bytes.take(largest, at)).not.toThrow();
+        expect(() => bytes.take(largest, at)).toThrow(limited);
+      }
   });
 
   test('are kept of a bounded number of users', () => {
@@ -162,6 +242,15 @@ describe('the events that sessions cause in a room', () => {
     const atOnce = accepted(new RoomEvents(262_144), inLarge, 3000, 0);
     expect(atOnce).toBeGreaterThan(ownEventBurst);
     expect(atOnce).toBeLessThan(ownEventBurst + 60);
+  });
+
+  test('are taken again after they were given back, of the session and of the room', () => {
+    const events = new RoomEvents(16_384);
+    const own = opened();
+    for (let index = 0; index < 200; index++) events.take('rm_a', 'publish', 3000, own, performance.now())();
+    accepted(events, own, 3000, performance.now());
+    const roomIsUsed = () => events.take('rm_b', 'publish', 3000, { ...own });
+    for (let index = 0; index < 200; index++) roomIsUsed()();
   });
 
   test('that a session has for itself are fewer after a resume', () => {

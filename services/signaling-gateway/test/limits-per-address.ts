@@ -6,6 +6,5 @@ export const limitsPerAddress = (perAddress: number, others: Partial<ConnectionL
     perAddress,
     perAddressPerSecond: 100,
     messagesPerAddressPerSecond: 100,
-    userBytesPerAddressPerSecond: 100,
     ...others,
   });

@@ -1,6 +1,6 @@
 import { memoryBackplane } from '@flotilla/backplane';
-import { roomStream } from '@flotilla/bus';
-import type { Address } from '@flotilla/contracts';
+import { broadcastStream, roomStream } from '@flotilla/bus';
+import { type Address, type ErrorCode, FlotillaError } from '@flotilla/contracts';
 import { newcomer, nodeReport, participantClaims, roomRecord } from '@flotilla/testkit';
 import { describe, expect, test, vi } from 'vitest';
 import { RoomBytes } from '../src/limits/room-bytes.ts';
@@ -10,6 +10,7 @@ import { UserMessages } from '../src/messages/user-messages.ts';
 import { MessageRequests } from '../src/requests/message-requests.ts';
 import { RoomChanges } from '../src/rooms/room-changes.ts';
 import { RoomStreams } from '../src/rooms/room-streams.ts';
+import { FleetSessions } from '../src/sessions/fleet-sessions.ts';
 import type { Session } from '../src/sessions/session.ts';
 import { SessionTable } from '../src/sessions/session-table.ts';
 import { log } from './gateway-harness.ts';
@@ -18,6 +19,7 @@ import { recordingSession } from './recording-session.ts';
 const refused = (code: string) => expect.objectContaining({ code });
 const roomRate = 262_144;
 const userRate = 16_384;
+const maxBytes = 16_384;
 
 /** A gateway's message requests over a fleet in memory with the room `rm_a`. `participants`: of any room. */
 async function messaging(participants = 3) {
@@ -27,8 +29,11 @@ async function messaging(participants = 3) {
   await store.rooms.create(roomRecord('a', { acceptBridged: true }));
   const table = new SessionTable();
   const sizes = { of: () => participants } as never;
-  const users = new UserMessages('gw_a', table, store.sessions, events, new UserBytes(userRate), {} as never, log);
-  const requests = new MessageRequests(backplane, users, new RoomStreams(events), sizes, new RoomBytes(roomRate));
+  const fleet = new FleetSessions(store.sessions, table);
+  const bytes = new UserBytes(userRate);
+  const users = new UserMessages('gw_a', table, store.sessions, events, bytes, fleet, {} as never, log);
+  const rooms = new RoomBytes(roomRate);
+  const requests = new MessageRequests(backplane, users, new RoomStreams(events), sizes, rooms, maxBytes);
   /** A session of a user that may send into `rm_a` from outside. */
   const open = async (id: string, userId = 'u') => {
     const claims = { ...participantClaims(), bridge: ['rm_a'] };
@@ -40,8 +45,9 @@ async function messaging(participants = 3) {
   };
   const send = (session: Session, to: Address, data: unknown = 0) =>
     requests.send({ session, roomId: to === 'room:rm_a' ? 'rm_a' : '', to, payload: { data } });
+  const writtenToAll = async () => await events.lastOffset(broadcastStream);
   const written = async () => (await events.readAfter(roomStream('rm_a'), '0-0', 1000)) as readonly unknown[];
-  return { store, open, send, written };
+  return { store, open, send, written, writtenToAll };
 }
 
 /** Number of sends that are accepted before the first that is refused for the rate. */
@@ -121,6 +127,22 @@ describe('messages into a room from outside', () => {
   });
 });
 
+describe('a message whose numbers are larger when they are written in full', () => {
+  test('is refused above the limit of bytes, to a room, a user and everybody, and not kept', async () => {
+    const { store, open, send, written, writtenToAll } = await messaging();
+    const { session } = await open('ss_a');
+    session.rooms.set('rm_a', { roomId: 'rm_a', participantId: 'pt_a', nodeId: 'nd_a' });
+    const data = JSON.parse(`[${'1e20,'.repeat(3000)}0]`) as unknown;
+    const before = await writtenToAll();
+    for (const to of ['room:rm_a', 'user:u', '*'] as const)
+      await expect(send(session, to, data)).rejects.toEqual(refused('MESSAGE_TOO_BIG'));
+    expect(await written()).toEqual([]);
+    expect(await writtenToAll()).toEqual(before);
+    expect(await store.sessions.messagesToUser('u', '0-0')).toMatchObject({ entries: [] });
+    await send(session, 'user:u', 'x'.repeat(maxBytes - 2));
+  });
+});
+
 describe('messages to users', () => {
   const large = 'x'.repeat(10_000);
 
@@ -147,24 +169,98 @@ describe('messages to users', () => {
     expect(entries).toHaveLength(accepted);
   });
 
-  test('to everybody are limited as well', async () => {
-    const { open, send } = await messaging();
-    const { session } = await open('ss_eve', 'eve');
-    expect(await acceptedOf(() => send(session, '*', large))).toBeLessThan(10);
+  test('to everybody are limited by the sessions of the fleet, whichever gateway they are at', async () => {
+    const ofMany = async (sessions: number) => {
+      const { store, open, send } = await messaging();
+      vi.spyOn(store.sessions, 'count').mockResolvedValue(sessions);
+      const senders = await Promise.all(
+        Array.from({ length: 40 }, (_, index) => open(`ss_${index}`, `sender-${index}`)),
+      );
+      let next = 0;
+      // Each sends once, so that no rate of a sender is used up.
+      return acceptedOf(async () => {
+        const sender = senders[next++];
+        if (!sender) throw new FlotillaError('RATE_LIMITED');
+        await send(sender.session, '*');
+      });
+    };
+    expect(await ofMany(40)).toBe(40);
+    expect(await ofMany(10_000)).toBeLessThan(6);
+  });
+});
+
+describe('the number of sessions of the fleet', () => {
+  test('is read once in five seconds, again after a failure, and is at least that of this gateway', async () => {
+    let [reads, fails] = [0, true];
+    const count = async () => {
+      reads++;
+      if (fails) throw new FlotillaError('UNAVAILABLE');
+      return 3;
+    };
+    const sessions = new FleetSessions({ count }, { size: 2 });
+    await expect(sessions.count(0)).rejects.toEqual(refused('UNAVAILABLE'));
+    fails = false;
+    for (let at = 0; at < 5000; at += 1000) expect(await sessions.count(at)).toBe(3);
+    expect(reads).toBe(2);
+    await sessions.count(5000);
+    expect(reads).toBe(3);
+    expect(await new FleetSessions({ count }, { size: 7 }).count(0)).toBe(7);
   });
 });
 
 describe('changes of a room', () => {
-  test('by others than its participants, or without a claim to join it, take nothing of its rate', () => {
+  const changing = (participants = 3) => {
+    const changes = new RoomChanges(new RoomEvents(16_384), { of: () => participants } as never);
+    const { session } = recordingSession('ss_a', () => undefined, ['publish']);
+    session.identity = { ...session.identity, room: 'rm_a' };
+    session.rooms.set('rm_a', { roomId: 'rm_a', participantId: 'pt_a', nodeId: 'nd_a' });
+    const fail = (type: 'join' | 'publish' | 'mute', code: ErrorCode) =>
+      changes.run(type, { session, roomId: 'rm_a' }, async () => {
+        throw new FlotillaError(code);
+      });
+    const succeed = () => changes.run('publish', { session, roomId: 'rm_a' }, async () => ({}));
+    return { fail, succeed };
+  };
+
+  test.each([
+    ['publish', 'UNAVAILABLE'],
+    ['publish', 'NODE_UNAVAILABLE'],
+    ['mute', 'UNAVAILABLE'],
+    ['mute', 'NODE_UNAVAILABLE'],
+    ['join', 'ROOM_FULL'],
+    ['join', 'NO_CAPACITY'],
+  ] as const)('by a %s that is refused with %s and repeated are never limited', async (type, code) => {
+    const { fail, succeed } = changing(3000);
+    const repeated = async () => {
+      for (let attempt = 0; attempt < 200; attempt++) await expect(fail(type, code)).rejects.toEqual(refused(code));
+    };
+    await repeated();
+    // Neither where the session has used up what it has for itself.
+    for (let sent = 0; sent < 30; sent++) await succeed();
+    await repeated();
+    await succeed();
+  });
+
+  test('by a join that fails at its node are limited: its member was in the room', async () => {
+    const { fail } = changing(3000);
+    const limited = async () => {
+      for (let attempt = 0; attempt < 100; attempt++)
+        await expect(fail('join', 'NODE_UNAVAILABLE')).rejects.toEqual(refused('NODE_UNAVAILABLE'));
+    };
+    await expect(limited()).rejects.toThrow();
+  });
+
+  test('by others than its participants, or without a claim to join it, take nothing of its rate', async () => {
     const events = new RoomEvents(roomRate);
     const take = vi.spyOn(events, 'take');
     const changes = new RoomChanges(events, { of: () => 3 } as never);
     const { session } = recordingSession('ss_a', () => undefined, ['publish']);
-    expect(() => changes.take('mute', session, 'rm_a')).toThrow(refused('NOT_IN_ROOM'));
-    changes.take('join', session, 'rm_a');
+    const run = (type: 'join' | 'mute') => changes.run(type, { session, roomId: 'rm_a' }, async () => ({}));
+    await expect(run('mute')).rejects.toEqual(refused('NOT_IN_ROOM'));
+    await run('join');
     expect(take).not.toHaveBeenCalled();
     session.identity = { ...session.identity, room: 'rm_a' };
-    changes.take('join', session, 'rm_a');
+    await run('join');
     expect(take).toHaveBeenCalledWith('rm_a', 'join', 3, session);
   });
 });

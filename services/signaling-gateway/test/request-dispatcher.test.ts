@@ -17,6 +17,8 @@ import { Overload } from '../src/limits/overload.ts';
 import type { Received, RequestHandler } from '../src/requests/request-handler.ts';
 import { requestHandlers, type RequestServices } from '../src/requests/request-handlers.ts';
 import { TokenRequests } from '../src/requests/token-requests.ts';
+import type { RoomChanges } from '../src/rooms/room-changes.ts';
+import type { Resumption } from '../src/sessions/session.ts';
 import { log } from './gateway-harness.ts';
 import { recordingSession } from './recording-session.ts';
 
@@ -31,10 +33,16 @@ function dispatching(
   services: object,
   grants: Grant[] = ['publish', 'subscribe', 'data'],
   limits_: Partial<RequestLimits> = {},
+  resumption?: Resumption,
 ) {
   const replies: Reply[] = [];
-  const recording = recordingSession('ss_a', (text) => replies.push(JSON.parse(text) as Reply), grants);
-  const unlimited = { iceServers: { of: () => ({}) }, changes: { take: () => undefined } };
+  const recording = recordingSession('ss_a', (text) => replies.push(JSON.parse(text) as Reply), grants, {
+    resumption,
+  });
+  const unlimited = {
+    iceServers: { of: () => ({}) },
+    changes: { run: (...[, , change]: Parameters<RoomChanges['run']>) => change() },
+  };
   const table = requestHandlers({ ...unlimited, ...services } as unknown as RequestServices);
   const handlers: BoundHandlers = {
     table,
@@ -116,7 +124,7 @@ describe('request dispatcher', () => {
     const unread = `{"id":"large","type":${' '.repeat(65_000)}`;
     const { receive, replies, session } = dispatching({}, undefined, { messagesPerSecond: 1, messageBurst: 150 });
     for (let sent = 0; sent < 3; sent++) receive(unread);
-    session.messagesOfAddress = new TokenBucket(1, 20);
+    session.messagesOfAddress = new TokenBucket(1, 40);
     receive('{"id":"small"}');
     receive(`{"id":"medium","x":"${'x'.repeat(20 * 1024)}"}`);
     expect(replies.map(({ replyTo, error }) => [replyTo, error?.code])).toEqual([
@@ -126,6 +134,37 @@ describe('request dispatcher', () => {
       ['small', 'BAD_MESSAGE'],
       ['medium', 'RATE_LIMITED'],
     ]);
+  });
+
+  test('requests that an address cannot pay take nothing of its rate, nor of that of their session', async () => {
+    const join = async () => ({});
+    const ofAddress = new TokenBucket(0.001, 100);
+    const limits = { messagesPerSecond: 0.001, messageBurst: 45 };
+    const clients = Array.from({ length: 20 }, () => dispatching({ rooms: { join } }, undefined, limits));
+    // Costs 12, of which its frame is 3.
+    const request = `{"id":"1","type":"join","payload":{"room":"rm_a"}}${' '.repeat(3000)}`;
+    for (const { session } of clients) session.messagesOfAddress = ofAddress;
+    for (let attempt = 0; attempt < 10; attempt++) for (const { receive } of clients) receive(request);
+    await Promise.all(clients.map(({ answered }) => answered(10)));
+    expect(clients.flatMap(({ replies }) => replies).filter(({ ok }) => ok)).toHaveLength(7);
+    expect(ofAddress.has(undefined, 100 - 7 * 12)).toBe(true);
+    // A session that was only refused has its whole burst.
+    const last = clients.at(-1)!;
+    last.session.messagesOfAddress = undefined;
+    for (let sent = 0; sent < 3; sent++) last.receive(request);
+    await last.answered(13);
+    expect(last.replies.filter(({ ok }) => ok)).toHaveLength(3);
+  });
+
+  test('a request that its address cannot pay once it is read gives the address back what its frame cost', async () => {
+    const rooms = Array.from({ length: 16 }, (_, index) => `rm_${index}`);
+    const { session, send, answered, replies } = dispatching({}, undefined, {}, { rooms, usedHash: '' });
+    session.messagesOfAddress = new TokenBucket(0.001, 90);
+    session.messagesOfAddress.take(undefined, 10);
+    for (let attempt = 0; attempt < 50; attempt++) send('resume', { offsets: {} });
+    await answered(50);
+    expect(new Set(replies.map(({ error }) => error?.code))).toEqual(new Set(['RATE_LIMITED']));
+    expect(session.messagesOfAddress.has(undefined, 80)).toBe(true);
   });
 
   test('a client that keeps sending after refusals is reported, whichever limit refuses it', async () => {

@@ -81,9 +81,8 @@ export const maxStreamLength = 4096;
  */
 export const maxStreamBytes = 8 * 1024 * 1024;
 
-/** Number of entries that are kept when an entry of so many bytes is appended to a stream that keeps `kept`, of one size up to `maxBytes`. */
-export const keptEntries = (kept: number, bytes: number, maxBytes = maxStreamBytes): number =>
-  Math.min(kept, Math.ceil(maxBytes / bytes));
+/** Number of entries that are kept when an entry of so many bytes is appended to a stream that keeps `kept`. */
+export const keptEntries = (kept: number, bytes: number): number => Math.min(kept, Math.ceil(maxStreamBytes / bytes));
 
 /**
  * Time in seconds after which the stream of a gateway, or between the relays of a room, expires after its last entry and its last

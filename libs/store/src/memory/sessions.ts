@@ -1,4 +1,4 @@
-import { gatewayStream, idleStreamSeconds, keptEntries, type LogEntry, nextOffset } from '@flotilla/bus/events';
+import { gatewayStream, idleStreamSeconds, type LogEntry, nextOffset } from '@flotilla/bus/events';
 import {
   FlotillaError,
   type LeaveReason,
@@ -25,6 +25,13 @@ import {
 } from '../store.ts';
 import { gatewayLateMs, type mediaOf } from '../topology.ts';
 import type { MemoryState, SessionEntry } from './state.ts';
+
+/** The newest messages of an inbox that it keeps. */
+function newestWithin(entries: readonly LogEntry[]): readonly LogEntry[] {
+  let bytes = 0;
+  const firstKept = entries.findLastIndex(({ data }) => (bytes += Buffer.byteLength(data)) > maxInboxBytes) + 1;
+  return entries.slice(Math.min(firstKept, entries.length - 1)).slice(-keptMessagesPerUser);
+}
 
 export class MemorySessions implements SessionStore {
   readonly #sessions: Map<string, SessionEntry>;
@@ -111,15 +118,17 @@ export class MemorySessions implements SessionStore {
       .map(({ id }) => id);
   }
 
+  async count(): Promise<number> {
+    return this.#sessions.size;
+  }
+
   async sendToUser(userId: string, message: string): Promise<Offset> {
     const now = this.shared.now();
     const sessions = [...this.#sessions.values()].filter((each) => each.userId === userId);
     if (!sessions.some(({ dueAt }) => dueAt === undefined || dueAt > now)) throw new FlotillaError('RECIPIENT_OFFLINE');
     const { entries = [], isTrimmed = false } = this.#inboxes.get(userId) ?? {};
     const offset = nextOffset(entries.at(-1)?.offset ?? startOfStream, now);
-    const kept = [...entries, { offset, data: message }].slice(
-      -keptEntries(keptMessagesPerUser, Buffer.byteLength(message), maxInboxBytes),
-    );
+    const kept = newestWithin([...entries, { offset, data: message }]);
     this.#inboxes.set(userId, { entries: kept, isTrimmed: isTrimmed || kept.length <= entries.length });
     const gateways = new Set(sessions.flatMap(({ dueAt, gatewayId }) => (dueAt === undefined ? [gatewayId] : [])));
     for (const gateway of gateways) {

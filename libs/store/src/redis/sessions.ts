@@ -120,6 +120,10 @@ export class RedisSessions implements SessionStore {
     );
   }
 
+  count(): Promise<number> {
+    return this.client.do((redis) => redis.zcard(this.keys.issued()));
+  }
+
   async sendToUser(userId: string, message: string): Promise<Offset> {
     const offset = await this.client.run('sendToUser', { userId, message });
     if (offset === null) throw new FlotillaError('RECIPIENT_OFFLINE');

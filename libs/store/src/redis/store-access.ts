@@ -67,6 +67,7 @@ const methods: Readonly<Record<StoreMethod, Method>> = {
   'sessions.revokeTokens': { scripts: ['revokeTokens'] },
   'sessions.ofUser': { keys: { userSessions: ['SMEMBERS'] } },
   'sessions.issuedBefore': { keys: { issued: ['ZRANGEBYSCORE'] } },
+  'sessions.count': { keys: { issued: ['ZCARD'] } },
   'sessions.sendToUser': { scripts: ['sendToUser'] },
   'sessions.messagesToUser': { scripts: ['messagesToUser'] },
   'sessions.get': { keys: { session: ['HGETALL'], sessionRooms: ['SMEMBERS'] } },

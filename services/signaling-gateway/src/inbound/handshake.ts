@@ -11,8 +11,6 @@ import type { AdmittedSession, SessionAdmission } from './session-admission.ts';
 export interface Admitted extends AdmittedSession {
   /** Rate limit shared by all connections of the client's address. */
   readonly messagesOfAddress: TokenBucket;
-  /** Rate of the bytes of messages to users, shared as well. */
-  readonly userBytesOfAddress: TokenBucket;
 }
 
 export interface HandshakeSettings {
@@ -79,14 +77,14 @@ export class Handshake {
   async #admit(request: IncomingMessage): Promise<Admitted> {
     const resumeToken = resumeTokenOf(request);
     this.#checkOpen(request, resumeToken);
-    const { release, messages, userBytes } = this.limits.admit(this.edge.clientOf(request).address);
+    const { release, messages } = this.limits.admit(this.edge.clientOf(request).address);
     request.socket.once('close', release);
     checkClientTime(request, { required: this.settings.requireClientTime });
     const session =
       resumeToken === undefined
         ? await this.sessions.open(await this.authenticator.authenticate(request))
         : await this.sessions.resume(resumeToken);
-    return { ...session, messagesOfAddress: messages, userBytesOfAddress: userBytes };
+    return { ...session, messagesOfAddress: messages };
   }
 
   /**

@@ -7,7 +7,7 @@ import {
 } from '@flotilla/contracts';
 import { counter, histogram, inSpan, type Logger, type SpanOptions, TokenBucket } from '@flotilla/runtime';
 import { roomIdOf } from '@flotilla/store';
-import { costOf, frameCost } from '../limits/request-costs.ts';
+import { costOf, frameCost, requestCosts } from '../limits/request-costs.ts';
 import type { Overload } from '../limits/overload.ts';
 import { countRejection } from '../limits/rejections.ts';
 import { type Received, ReplyThen, type RequestHandler, type RequestHandlers } from '../requests/request-handler.ts';
@@ -29,6 +29,9 @@ const joinSeconds = histogram({
 const refusalBurst = 500;
 
 const tooCostly = 'requests cost more than a session may spend a second; see docs/limits.md';
+const tooManyFromAddress = 'too many messages a second from this address, by their cost';
+/** What the costliest type of request takes beyond its frame: an address that has less is refused before frames are read in vain. */
+const largestOwnCost = Math.max(...Object.values(requestCosts)) - 1;
 
 /** Limits of what a session may send, and notifications of the dispatcher. */
 export interface RequestLimits {
@@ -67,11 +70,13 @@ export class RequestDispatcher {
   receive(frame: Buffer, isBinary = false): void {
     const bytes = frame.length;
     const paid = frameCost(bytes);
+    const { messagesOfAddress } = this.session;
     // Paid before it is read: reading is most of the work of a large one.
-    if (!take(this.#bucket, paid))
+    if (!has(this.#bucket, paid))
       return this.#refuse(frame, `more than ${this.limits.messagesPerSecond} messages a second, by their cost`);
-    if (!take(this.session.messagesOfAddress, paid))
-      return this.#refuse(frame, 'too many messages a second from this address, by their cost');
+    if (!has(messagesOfAddress, paid + largestOwnCost)) return this.#refuse(frame, tooManyFromAddress);
+    take(this.#bucket, paid);
+    take(messagesOfAddress, paid);
     let request: Request;
     try {
       request = parseRequest(isBinary ? undefined : frame.toString());
@@ -84,8 +89,8 @@ export class RequestDispatcher {
       return this.#fail(request.id, request.type, new FlotillaError('MESSAGE_TOO_BIG', message));
     }
     const rooms = this.session.awaitsResume ? this.session.resumption!.rooms.length : 0;
-    if (!this.#payRest(costOf(request.type, request.payload, bytes, rooms), paid))
-      return this.#fail(request.id, request.type, new FlotillaError('RATE_LIMITED', tooCostly));
+    const problem = this.#payRest(costOf(request.type, request.payload, bytes, rooms), paid);
+    if (problem !== undefined) return this.#fail(request.id, request.type, new FlotillaError('RATE_LIMITED', problem));
     if (this.limits.overload.level >= shedAt(request))
       return this.#fail(request.id, request.type, new FlotillaError('OVERLOADED'));
     if (this.session.requests.size >= maxRequestsInFlight)
@@ -97,9 +102,19 @@ export class RequestDispatcher {
     this.#enqueue(request);
   }
 
-  /** Takes what a request costs beyond its frame. */
-  #payRest(cost: number, paid: number): boolean {
-    return [this.#bucket, this.session.messagesOfAddress].every((bucket) => take(bucket, cost, paid));
+  /**
+   * Takes what a request costs beyond its frame. Returns why it is refused. An address that has too little gets the price of the frame
+   * back: the requests that its sessions repeat would use up what all of them need.
+   */
+  #payRest(cost: number, paid: number): string | undefined {
+    const { messagesOfAddress } = this.session;
+    if (!has(this.#bucket, cost, paid)) return tooCostly;
+    if (!take(messagesOfAddress, cost, paid)) {
+      giveBack(messagesOfAddress, paid);
+      return tooManyFromAddress;
+    }
+    take(this.#bucket, cost, paid);
+    return undefined;
   }
 
   /** Refuses a frame that was not read. One that is larger than a message may be counts as several. */
@@ -166,12 +181,15 @@ export class RequestDispatcher {
   }
 }
 
-/** Takes a cost of which `paid` was taken before. A cost above the burst of a limit is paid by its full bucket. */
-function take(bucket: TokenBucket | undefined, cost: number, paid = 0): boolean {
-  if (!bucket) return true;
-  const { burst } = bucket;
-  return bucket.take(undefined, Math.min(cost, burst) - Math.min(paid, burst));
-}
+/** What is left to pay of a cost of which `paid` was taken before. A cost above the burst of a limit is paid by its full bucket. */
+const rest = ({ burst }: TokenBucket, cost: number, paid: number): number =>
+  Math.min(cost, burst) - Math.min(paid, burst);
+const has = (bucket: TokenBucket | undefined, cost: number, paid = 0): boolean =>
+  bucket?.has(undefined, rest(bucket, cost, paid)) ?? true;
+const take = (bucket: TokenBucket | undefined, cost: number, paid = 0): boolean =>
+  bucket?.take(undefined, rest(bucket, cost, paid)) ?? true;
+const giveBack = (bucket: TokenBucket | undefined, cost: number): void =>
+  bucket?.give(undefined, rest(bucket, cost, 0));
 
 /** Errors that `signaling_rejected_total` counts: a permission is missing or a limit is reached. */
 const rejections: ReadonlySet<string> = new Set(['FORBIDDEN', 'RATE_LIMITED', 'OVERLOADED', 'TOO_MANY_ROOMS']);

@@ -149,7 +149,6 @@ export class SignalAdapter extends AbstractWsAdapter {
       opened = true;
       const session = new Session(identity, resumption, websocket, socket, resumeToken.hash, offsets);
       session.messagesOfAddress = admitted.messagesOfAddress;
-      session.userBytesOfAddress = admitted.userBytesOfAddress;
       this.#connected(websocket, session);
       sendWelcome(session, resumeToken.token, rtpCapabilities, this.services.welcome);
     });

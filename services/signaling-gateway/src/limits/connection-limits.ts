@@ -1,6 +1,5 @@
 import { FlotillaError } from '@flotilla/contracts';
 import { AddressMap, type AddressState, TokenBucket } from '@flotilla/runtime';
-import { userBurstSeconds } from './user-bytes.ts';
 
 export interface ConnectionLimitSettings {
   /** Maximum number of connections of this gateway. */
@@ -11,24 +10,20 @@ export interface ConnectionLimitSettings {
   readonly perAddressPerSecond: number;
   /** Messages per second from all connections of one address; bursts of three times as many. */
   readonly messagesPerAddressPerSecond: number;
-  /** Bytes per second of messages to users from all connections of one address; bursts of three times as many. */
-  readonly userBytesPerAddressPerSecond: number;
 }
 
 /** Its open connections are those that are admitted. */
 interface Address extends AddressState {
   readonly connects: TokenBucket;
   readonly messages: TokenBucket;
-  readonly userBytes: TokenBucket;
 }
 
 /** A counted connection. */
 export interface Admission {
   /** Uncounts it. Repeated calls do nothing. */
   readonly release: () => void;
-  /** Rate limits shared by all connections of the address. */
+  /** Rate limit shared by all connections of the address. */
   readonly messages: TokenBucket;
-  readonly userBytes: TokenBucket;
 }
 
 /**
@@ -39,12 +34,11 @@ export class ConnectionLimits {
   readonly #addresses: AddressMap<Address>;
 
   constructor(private readonly settings: ConnectionLimitSettings) {
-    const { perAddressPerSecond, messagesPerAddressPerSecond, userBytesPerAddressPerSecond: bytes } = settings;
+    const { perAddressPerSecond, messagesPerAddressPerSecond } = settings;
     this.#addresses = new AddressMap((now) => {
       const connects = new TokenBucket(perAddressPerSecond, perAddressPerSecond * 10, now);
       const messages = new TokenBucket(messagesPerAddressPerSecond, messagesPerAddressPerSecond * 3, now);
-      const userBytes = new TokenBucket(bytes, bytes * userBurstSeconds, now);
-      return { open: 0, connects, messages, userBytes, rates: [connects, messages, userBytes] };
+      return { open: 0, connects, messages, rates: [connects, messages] };
     });
   }
 
@@ -52,7 +46,7 @@ export class ConnectionLimits {
   admit(address: string, now: number = performance.now()): Admission {
     const from = this.check(address, now);
     from.connects.take(now);
-    return { release: this.#addresses.connect(from), messages: from.messages, userBytes: from.userBytes };
+    return { release: this.#addresses.connect(from), messages: from.messages };
   }
 
   /** Throws what a connection would be refused with: RATE_LIMITED, or OVERLOADED when the gateway is full. */

@@ -24,7 +24,6 @@ import {
   nextPageLimits,
 } from '@flotilla/store';
 import { ownEventBurst, ownEventsPerSecond } from './room-events.ts';
-import { usersPerAddress } from './user-bytes.ts';
 import { maxBacklogBytes, probeBacklogBytes } from '../delivery/backlog.ts';
 
 /** A limit of the gateway, the answer when it is reached, and the metric that counts it. docs/limits.md is generated from it. */
@@ -90,7 +89,7 @@ export const limitsTable: readonly Limit[] = [
     metric: `${rejected('request', 'RATE_LIMITED')}, ${ended('flood')}`,
   },
   {
-    of: 'Messages of all sessions of one address, by their cost, per second (bursts of three times as many)',
+    of: 'Messages of all sessions of one address, by their cost, per second (bursts of three times as many). When less is left than the costliest request takes, frames are refused unread, and cost their session nothing',
     value: 'FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS',
     answer: '`RATE_LIMITED`',
     metric: rejected('request', 'RATE_LIMITED'),
@@ -102,7 +101,7 @@ export const limitsTable: readonly Limit[] = [
     metric: rejected('request', 'RATE_LIMITED'),
   },
   {
-    of: 'A message to a room, a user or everybody, with its envelope',
+    of: 'A message to a room, a user or everybody, with its envelope, and its data with all numbers written in full (`1e20` has 21 bytes)',
     value: 'FLOTILLA_MAX_MESSAGE_BYTES',
     answer: '`MESSAGE_TOO_BIG`',
     metric: 'signaling_messages_total{type="message",outcome="MESSAGE_TOO_BIG"}',
@@ -114,7 +113,7 @@ export const limitsTable: readonly Limit[] = [
     metric: rejected('request', 'RATE_LIMITED'),
   },
   {
-    of: `Bytes of messages to one user from one gateway, with their envelopes, and from one user to users, per second; from one address ${usersPerAddress} times as many (bursts of three times as many, shared among senders as those of a room). Messages to everybody are limited as those to one user, and count more the more sessions the gateway has`,
+    of: 'Bytes of messages to one user from one gateway, with their envelopes, and from one user to users, per second (bursts of three times as many, shared among senders as those of a room). Messages to everybody are limited as those to one user, and count as those into a room of all sessions of the fleet',
     value: 'FLOTILLA_USER_BYTES_PER_SECOND',
     answer: '`RATE_LIMITED`',
     metric: rejected('request', 'RATE_LIMITED'),
@@ -251,7 +250,7 @@ export const limitsTable: readonly Limit[] = [
   },
   {
     of: 'Messages kept for a user who may resume',
-    value: `the newest ${keptMessagesPerUser}, and fewer of large ones: a message leaves as many of its size as fit ${maxInboxBytes / 1024} KiB; for ${messagesKeptSeconds / 60} minutes`,
+    value: `the newest ${keptMessagesPerUser}, and fewer when these are more than ${maxInboxBytes / 1024} KiB together; for ${messagesKeptSeconds / 60} minutes`,
     answer: 'older ones are lost; the reply to `resume` lists the address in `missed`',
     metric: 'none',
   },

@@ -1,8 +1,10 @@
 import { FlotillaError } from '@flotilla/contracts';
 import { SharedBucket } from '@flotilla/runtime';
-import type { Membership } from '../sessions/session.ts';
-import { roomBurstSeconds } from './fan-out.ts';
+import type { Session } from '../sessions/session.ts';
+import { roomBurstSeconds, type SentMessage, takeMessage } from './fan-out.ts';
 import { KeyedBuckets } from './keyed-buckets.ts';
+
+export type SendingMember = Pick<Session, 'sentBytes' | 'resumed' | 'openedAt'>;
 
 /**
  * Limits the bytes of messages into each room from this gateway: the senders are refused, before receivers fall behind. Those that send
@@ -16,22 +18,15 @@ export class RoomBytes {
   }
 
   /**
-   * Takes what a message costs, see `fanOutBytes`; of one that costs more than the room ever has, that is all. Throws RATE_LIMITED. The
-   * membership keeps what it sends in `sentBytes`; without one, the sender is above its own part. One that was restored counts as above
-   * it at first: otherwise senders would get a new part whenever they resume their session.
+   * Takes a message, see `takeMessage`. Throws RATE_LIMITED. A member's session keeps what it sends into its rooms in `sentBytes`: a
+   * membership would have a new part after each join. A session that was resumed counts as above its part at first, for the same reason.
+   *
+   * @param member the session, if it is in the room
    */
-  take(
-    roomId: string,
-    bytes: number,
-    membership?: Pick<Membership, 'sentBytes' | 'restoredAt'>,
-    now: number = performance.now(),
-  ): void {
+  take(roomId: string, message: SentMessage, member?: SendingMember, now: number = performance.now()): void {
     const bucket = this.#buckets.of(roomId, now);
-    if (membership) {
-      const { restoredAt } = membership;
-      membership.sentBytes ??= restoredAt === undefined ? bucket.newSender(now) : bucket.newSender(restoredAt, 0);
-    }
-    if (!bucket.take(Math.min(bytes, bucket.largest), membership?.sentBytes, now))
+    if (member) member.sentBytes ??= bucket.newSender(member.openedAt, member.resumed ? 0 : 1);
+    if (!takeMessage(bucket, message, member?.sentBytes, now))
       throw new FlotillaError(
         'RATE_LIMITED',
         `more than ${this.bytesPerSecond} bytes of messages a second in this room; see docs/limits.md`,

@@ -29,20 +29,26 @@ export class RoomEvents {
     this.#buckets = new KeyedBuckets((now) => new SharedBucket(bytesPerSecond, roomBurstSeconds, now));
   }
 
-  /** `receivers`: participants of the room. The session keeps in `ownEvents` what it has for itself. Throws RATE_LIMITED. */
+  /**
+   * Returns a function that gives the events back. `receivers`: participants of the room. The session keeps in `ownEvents` what it has for
+   * itself. Throws RATE_LIMITED.
+   */
   take(
     roomId: string,
     type: keyof typeof eventsOf,
     receivers: number,
     session: CausingSession,
     now: number = performance.now(),
-  ): void {
+  ): () => void {
     const events = eventsOf[type];
     const atFirst = session.resumed ? resumedEventBurst : ownEventBurst;
     session.ownEvents ??= new TokenBucket(ownEventsPerSecond, ownEventBurst, session.openedAt, atFirst);
-    if (session.ownEvents.take(now, events)) return;
+    const { ownEvents } = session;
+    if (ownEvents.take(now, events)) return () => ownEvents.give(undefined, events);
     const bucket = this.#buckets.of(roomId, now);
-    if (!bucket.take(Math.min(events * fanOutBytes(eventBytes, receivers), bucket.largest), undefined, now))
+    const cost = Math.min(events * fanOutBytes(eventBytes, receivers), bucket.largest);
+    if (!bucket.take(cost, undefined, now))
       throw new FlotillaError('RATE_LIMITED', 'too many changes a second in this room; see docs/limits.md');
+    return () => bucket.give(cost);
   }
 }

@@ -1,12 +1,10 @@
 import { FlotillaError } from '@flotilla/contracts';
 import { SharedBucket, TokenBucket } from '@flotilla/runtime';
+import { fanOutBytes, type SentMessage, takeMessage } from './fan-out.ts';
 import { KeyedBuckets } from './keyed-buckets.ts';
 
 /** Bursts, in seconds of the rate. Below the unsent bytes at which a receiver is disconnected. */
 export const userBurstSeconds = 3;
-
-/** Rate of all senders of one address, as a multiple of that of one user. */
-export const usersPerAddress = 2;
 
 /** What a user has sent, with all its sessions on this gateway. */
 interface Sender {
@@ -17,21 +15,17 @@ interface Sender {
 }
 
 /** A message outside rooms. */
-export interface UserMessage {
+export interface UserMessage extends SentMessage {
   /** Id of the user that sends it. */
   readonly from: string;
   /** Id of the user that receives it, or `*`. */
   readonly to: string;
-  /** What it takes of the rate of its sender, and of that of its receiver, see `fanOutBytes`. */
-  readonly bytes: number;
-  readonly bytesToAll: number;
-  /** The rate of the address that it is sent from. */
-  readonly ofAddress: TokenBucket | undefined;
 }
 
 /**
- * Limits the bytes of messages to each user from this gateway, from each user, and from each address: the senders are refused, before a
- * receiver falls behind, and before the messages that are kept fill the store. Those that send little are refused last.
+ * Limits the bytes of messages to each user from this gateway, and from each user: the senders are refused, before a receiver falls
+ * behind, and before the messages that are kept fill the store. Those that send little are refused last. Addresses have no rate of
+ * their own: their messages are limited by cost, which counts the bytes.
  */
 export class UserBytes {
   readonly #receivers: KeyedBuckets<SharedBucket>;
@@ -48,17 +42,16 @@ export class UserBytes {
   }
 
   /** Throws RATE_LIMITED, and takes nothing then. */
-  take({ from, to, bytes, bytesToAll, ofAddress }: UserMessage, now: number = performance.now()): void {
+  take({ from, to, ...message }: UserMessage, now: number = performance.now()): void {
     const sender = this.#senders.of(from, now);
     const receiver = this.#receivers.of(to, now);
     const { bytesPerSecond } = this;
-    if (!sender.all.has(now, bytes)) throw refusal(`more than ${bytesPerSecond} bytes of messages a second from you`);
-    if (ofAddress?.has(now, bytes) === false)
-      throw refusal(`more than ${bytesPerSecond * usersPerAddress} bytes of messages a second from this address`);
-    if (!receiver.take(Math.min(bytesToAll, receiver.largest), sender.part, now))
+    // What is sent counts once, whoever receives it. A message may be larger than a burst, depending on the settings.
+    const sent = Math.min(fanOutBytes(message.bytes, 1), sender.all.burst);
+    if (!sender.all.has(now, sent)) throw refusal(`more than ${bytesPerSecond} bytes of messages a second from you`);
+    if (!takeMessage(receiver, message, sender.part, now))
       throw refusal(`more than ${bytesPerSecond} bytes of messages a second to this receiver`);
-    sender.all.take(now, bytes);
-    ofAddress?.take(now, bytes);
+    sender.all.take(now, sent);
   }
 
   /** Number of users whose rates are kept, as senders and as receivers. */

@@ -20,8 +20,8 @@ import type { SessionStore } from '@flotilla/store';
 import { dispatchSeconds } from '../delivery/dispatch-metric.ts';
 import { eventFrame } from '../delivery/frames.ts';
 import { type Delivery, readBatch } from '../delivery/ordered-delivery.ts';
-import { fanOutBytes } from '../limits/fan-out.ts';
 import type { UserBytes } from '../limits/user-bytes.ts';
+import type { FleetSessions } from '../sessions/fleet-sessions.ts';
 import type { Session } from '../sessions/session.ts';
 import type { SessionTable } from '../sessions/session-table.ts';
 
@@ -52,6 +52,7 @@ export class UserMessages {
     private readonly store: SessionStore,
     private readonly events: EventLog,
     private readonly bytes: UserBytes,
+    private readonly fleetSessions: FleetSessions,
     private readonly handlers: GatewayEventHandlers,
     private readonly log: Logger,
   ) {}
@@ -107,19 +108,12 @@ export class UserMessages {
   /** Throws RATE_LIMITED, UNAVAILABLE. */
   async sendToEverybody(session: Session, data: unknown): Promise<Offset> {
     const message = encode(session, data);
-    this.#take(session, everybody, message, this.table.size);
+    this.#take(session, everybody, message, await this.fleetSessions.count());
     return this.events.append(broadcastStream, message);
   }
 
   #take(session: Session, to: string, message: string, receivers: number): void {
-    const length = Buffer.byteLength(message);
-    this.bytes.take({
-      from: session.identity.userId,
-      to,
-      bytes: fanOutBytes(length, 1),
-      bytesToAll: fanOutBytes(length, receivers),
-      ofAddress: session.userBytesOfAddress,
-    });
+    this.bytes.take({ from: session.identity.userId, to, bytes: Buffer.byteLength(message), receivers });
   }
 
   /** Notifies another gateway that the connection with this resume token was replaced. Retried while Redis is out of reach. */

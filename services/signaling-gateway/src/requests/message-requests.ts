@@ -9,7 +9,6 @@ import {
   userIdOf,
 } from '@flotilla/contracts';
 import type { Backplane } from '@flotilla/backplane';
-import { fanOutBytes } from '../limits/fan-out.ts';
 import type { RoomBytes } from '../limits/room-bytes.ts';
 import type { UserMessages } from '../messages/user-messages.ts';
 import type { RoomSizes } from '../rooms/room-sizes.ts';
@@ -25,13 +24,16 @@ export class MessageRequests {
     private readonly streams: RoomStreams,
     private readonly sizes: RoomSizes,
     private readonly roomBytes: RoomBytes,
+    /** Maximum size of a message, bytes. */
+    private readonly maxBytes: number,
   ) {}
 
   /**
    * Throws RECIPIENT_OFFLINE, NOT_IN_ROOM, ROOM_NOT_FOUND, FORBIDDEN, BANNED, SESSION_EXPIRED, TOKEN_REVOKED, RATE_LIMITED,
-   * UNAVAILABLE.
+   * MESSAGE_TOO_BIG, UNAVAILABLE.
    */
   async send({ session, roomId, to, payload }: Received<'message'>): Promise<ReplyPayload<'message'>> {
+    this.#requireSize(payload.data);
     if (to === '*') return { seq: await this.messages.sendToEverybody(session, payload.data) };
     const user = addressee('user', to);
     if (user !== undefined) {
@@ -50,10 +52,19 @@ export class MessageRequests {
       at: Date.now(),
     };
     const bytes = Buffer.byteLength(JSON.stringify(event));
-    this.roomBytes.take(roomId, fanOutBytes(bytes, bridged ?? this.sizes.of(roomId)), membership);
+    const receivers = bridged ?? this.sizes.of(roomId);
+    this.roomBytes.take(roomId, { bytes, receivers }, membership && session);
     const { offset, previous } = await appendNextRoomEvent(this.backplane.events, roomId, event);
     this.streams.deliverOwn(roomId, previous, { offset, event });
     return { seq: offset };
+  }
+
+  /** Text that is sent on may be larger than it was received: numbers such as 1e20 are written in full. */
+  #requireSize(data: unknown): void {
+    const bytes = Buffer.byteLength(JSON.stringify(data) ?? '');
+    if (bytes <= this.maxBytes) return;
+    const message = `the message has ${bytes} bytes with its numbers written in full; at most ${this.maxBytes} are accepted`;
+    throw new FlotillaError('MESSAGE_TOO_BIG', message);
   }
 
   /** Requires that the token, the room and its bans allow messages from outside the room. Returns the number of its participants. */

@@ -48,8 +48,8 @@ export function requestHandlers(services: RequestServices): RequestHandlers {
     join: {
       orderKey: ({ session, payload }) => inRoom({ roomId: roomIdOf(payload.room, session.tenant) }),
       handle: async (received) => {
-        changes.take('join', received.session, roomIdOf(received.payload.room, received.session.tenant));
-        const { payload, afterwards } = await rooms.join(received);
+        const roomId = roomIdOf(received.payload.room, received.session.tenant);
+        const { payload, afterwards } = await changes.run('join', { ...received, roomId }, () => rooms.join(received));
         return new ReplyThen({ ...payload, ...iceServers.of(received.session) }, afterwards);
       },
     },
@@ -68,18 +68,12 @@ export function requestHandlers(services: RequestServices): RequestHandlers {
     connect_transport: { handle: (received) => nodes.toSfu('sfu.connect_transport', received) },
     restart_ice: { handle: (received) => nodes.toSfu('sfu.restart_ice', received) },
     publish: {
-      handle: (received) => {
-        changes.take('publish', received.session, received.roomId);
-        return nodes.toSfu('sfu.publish', received);
-      },
+      handle: (received) => changes.run('publish', received, () => nodes.toSfu('sfu.publish', received)),
     },
     unpublish: { orderKey: onPublication, handle: (received) => nodes.toSfu('sfu.unpublish', received) },
     mute: {
       orderKey: onPublication,
-      handle: (received) => {
-        changes.take('mute', received.session, received.roomId);
-        return nodes.toSfu('sfu.mute', received);
-      },
+      handle: (received) => changes.run('mute', received, () => nodes.toSfu('sfu.mute', received)),
     },
     subscribe: { handle: (received) => nodes.toSfu('sfu.subscribe', received) },
     unsubscribe: { handle: (received) => nodes.toSfu('sfu.unsubscribe', received) },

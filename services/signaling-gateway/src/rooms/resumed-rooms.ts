@@ -38,7 +38,6 @@ async function resumeRoom(
   { store, events }: Backplane,
 ): Promise<ResumedRoom | undefined> {
   const participantId = participantIdOf(session.id);
-  const restoredAt = performance.now();
   /** Undefined when the session is not in the room any more. */
   const restore = async (): Promise<{ membership: Membership; joinedAfter: Offset | undefined } | undefined> => {
     const known = session.rooms.get(roomId);
@@ -54,7 +53,7 @@ async function resumeRoom(
     }
     const { nodeId, joinedAfter } = member;
     const running = migration && { id: migration.id, toNode: migration.toNode };
-    const membership: Membership = { roomId, participantId, nodeId, migration: running, restoredAt };
+    const membership: Membership = { roomId, participantId, nodeId, migration: running };
     session.rooms.set(roomId, membership);
     return { membership, joinedAfter };
   };

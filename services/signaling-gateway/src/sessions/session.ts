@@ -40,10 +40,6 @@ export interface Membership {
     | undefined;
   /** The media reports that still count; see `observeMediaReport`. */
   reports?: Set<MediaReport['measure']> | undefined;
-  /** Kept by `RoomBytes`, since the first message into the room. */
-  sentBytes?: TokenBucket | undefined;
-  /** When a connection restored it that resumed the session, by `performance.now`. What it had sent before is not known. */
-  readonly restoredAt?: number;
 }
 
 /** The session's user and the claims of its token. */
@@ -104,8 +100,8 @@ export class Session {
   nextPingAt = Infinity;
   /** Rate limit shared by all connections of the client's address. */
   messagesOfAddress: TokenBucket | undefined;
-  /** Rate of the bytes of messages to users, shared as well. */
-  userBytesOfAddress: TokenBucket | undefined;
+  /** Kept by `RoomBytes`, since the first message into a room. */
+  sentBytes?: TokenBucket | undefined;
   /** Kept by `RoomEvents`, since the first event that it causes. */
   ownEvents?: TokenBucket | undefined;
   #probed = false;

@@ -1,5 +1,5 @@
 --[[
-Reads the messages to a user that are kept, of which there are keptMessagesPerUser at most, and fewer of large ones.
+Reads the messages to a user that are kept, of which there are keptMessagesPerUser at most, and fewer when these are more than maxInboxBytes.
 @args userId
 @result z.tuple([z.array(z.tuple([z.string(), z.array(z.string())])), z.union([z.literal(0), z.literal(1)])])
 Returns {entries of the inbox, 1 when some were trimmed since it was empty}.

@@ -24,7 +24,14 @@ if not reachable then return nil end
 -- The messages carry their offset, so it is chosen here: the next millisecond, or the next number in that of the newest message.
 local ms, number = string.match(last_offset(key.inbox(userId)), '^(%d+)-(%d+)$')
 local offset = tonumber(ms) < now and string.format('%d-0', now) or string.format('%s-%d', ms, number + 1)
-append(key.inbox(userId), keptMessagesPerUser, message, { id = offset, ttl = messagesKeptSeconds, exact = true, bytes = maxInboxBytes })
+-- The newest messages that are maxInboxBytes together, and this one whatever its size.
+local kept, bytes = 1, #message
+for _, entry in ipairs(redis.call('XREVRANGE', key.inbox(userId), '+', '-', 'COUNT', keptMessagesPerUser - 1)) do
+  bytes = bytes + #entry[2][2]
+  if bytes > maxInboxBytes then break end
+  kept = kept + 1
+end
+append(key.inbox(userId), kept, message, { id = offset, ttl = messagesKeptSeconds, exact = true })
 for gateway in pairs(gateways) do
   append(key.gatewayStream(gateway), maxStreamLength,
     '{"type":"user_message","userId":"' .. userId .. '","seq":"' .. offset .. '","message":' .. message .. '}', { ttl = idleStreamSeconds })

@@ -656,7 +656,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', math.min(entry.kept, math.ceil((entry.bytes or maxStreamBytes) / #entry.data)), entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.exact and entry.kept or math.min(entry.kept, math.ceil(maxStreamBytes / #entry.data)), entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -1712,7 +1712,13 @@ end
 if not reachable then return nil end
 local ms, number = string.match(last_offset(key.inbox(userId)), '^(%d+)-(%d+)$')
 local offset = tonumber(ms) < now and string.format('%d-0', now) or string.format('%s-%d', ms, number + 1)
-append(key.inbox(userId), keptMessagesPerUser, message, { id = offset, ttl = messagesKeptSeconds, exact = true, bytes = maxInboxBytes })
+local kept, bytes = 1, #message
+for _, entry in ipairs(redis.call('XREVRANGE', key.inbox(userId), '+', '-', 'COUNT', keptMessagesPerUser - 1)) do
+  bytes = bytes + #entry[2][2]
+  if bytes > maxInboxBytes then break end
+  kept = kept + 1
+end
+append(key.inbox(userId), kept, message, { id = offset, ttl = messagesKeptSeconds, exact = true })
 for gateway in pairs(gateways) do
   append(key.gatewayStream(gateway), maxStreamLength,
     '{"type":"user_message","userId":"' .. userId .. '","seq":"' .. offset .. '","message":' .. message .. '}', { ttl = idleStreamSeconds })

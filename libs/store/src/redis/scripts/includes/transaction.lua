@@ -39,7 +39,7 @@ local function attempt(work)
 end
 
 -- Stages an entry of a stream that keeps about `kept` entries, and fewer large ones, see `keptEntries` of the bus. Subscribers get it on the channel of the stream's key. `options`:
--- ttl (seconds), id (of the entry), exact (whether exactly `kept` are kept), bytes (of entries of one size; default maxStreamBytes).
+-- ttl (seconds), id (of the entry), exact (whether exactly `kept` are kept, also of large ones).
 local function append(stream, kept, data, options)
   if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
@@ -107,7 +107,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', math.min(entry.kept, math.ceil((entry.bytes or maxStreamBytes) / #entry.data)), entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.exact and entry.kept or math.min(entry.kept, math.ceil(maxStreamBytes / #entry.data)), entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
