@@ -261,7 +261,7 @@ describe('the events that sessions cause in a room', () => {
 });
 
 describe('the number of participants of a room', () => {
-  const sizes = (participants: number, local = 2) => {
+  const sizes = (participants: number, local = 20) => {
     let [reads, failing] = [0, false];
     const get = async () => {
       reads++;
@@ -275,7 +275,7 @@ describe('the number of participants of a room', () => {
 
   test('is that of this gateway until that of the fleet was read, which happens once in five seconds', async () => {
     const { known, reads } = sizes(3000);
-    expect(known.of('rm_a', 0)).toBe(2);
+    expect(known.of('rm_a', 0)).toBe(20);
     await read();
     for (let at = 0; at < 5 * second; at += 100) expect(known.of('rm_a', at)).toBe(3000);
     expect(reads()).toBe(1);
@@ -291,7 +291,13 @@ describe('the number of participants of a room', () => {
     known.of('rm_a', 5 * second);
     await read();
     expect(known.of('rm_a', 6 * second)).toBe(3000);
-    expect(sizes(0, 7).known.of('rm_a', 0)).toBe(7);
+    expect(sizes(0, 30).known.of('rm_a', 0)).toBe(30);
+  });
+
+  test('is not read where few of them are at this gateway', () => {
+    const { known, reads } = sizes(3000, 3);
+    expect(known.of('rm_a', 0)).toBe(3);
+    expect(reads()).toBe(0);
   });
 
   test('is kept for a bounded number of rooms', () => {
