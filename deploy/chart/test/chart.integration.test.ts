@@ -159,7 +159,10 @@ describe('the chart', () => {
       const mountsOf = ({ volumeMounts }: { volumeMounts?: readonly { name: string }[] }) =>
         volumeMounts?.map((mount) => mount.name);
       expect(init!.args).toEqual(['node-address', '/run/flotilla/announced']);
-      expect([mountsOf(init!), mountsOf(pod.containers[0])]).toEqual([['announced', 'kubernetes'], ['announced']]);
+      expect([mountsOf(init!), mountsOf(pod.containers[0])]).toEqual([
+        ['announced', 'kubernetes'],
+        ['brokers', 'announced'],
+      ]);
       // Otherwise the pod would not be Guaranteed.
       expect(init!.resources).toEqual(pod.containers[0].resources);
       expect(find(objects, 'ClusterRole', `default-flotilla-${name}`).rules).toEqual([
