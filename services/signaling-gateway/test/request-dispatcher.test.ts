@@ -124,7 +124,7 @@ describe('request dispatcher', () => {
     const unread = `{"id":"large","type":${' '.repeat(65_000)}`;
     const { receive, replies, session } = dispatching({}, undefined, { messagesPerSecond: 1, messageBurst: 150 });
     for (let sent = 0; sent < 3; sent++) receive(unread);
-    session.messagesOfAddress = new TokenBucket(1, 40);
+    session.messagesOfAddress = new TokenBucket(1, 20);
     receive('{"id":"small"}');
     receive(`{"id":"medium","x":"${'x'.repeat(20 * 1024)}"}`);
     expect(replies.map(({ replyTo, error }) => [replyTo, error?.code])).toEqual([
@@ -138,7 +138,7 @@ describe('request dispatcher', () => {
 
   test('requests that an address cannot pay take nothing of its rate, nor of that of their session', async () => {
     const join = async () => ({});
-    const ofAddress = new TokenBucket(0.001, 100);
+    const ofAddress = new TokenBucket(0.001, 300);
     const limits = { messagesPerSecond: 0.001, messageBurst: 45 };
     const clients = Array.from({ length: 20 }, () => dispatching({ rooms: { join } }, undefined, limits));
     // Costs 12, of which its frame is 3.
@@ -146,13 +146,13 @@ describe('request dispatcher', () => {
     for (const { session } of clients) session.messagesOfAddress = ofAddress;
     for (let attempt = 0; attempt < 10; attempt++) for (const { receive } of clients) receive(request);
     await Promise.all(clients.map(({ answered }) => answered(10)));
-    expect(clients.flatMap(({ replies }) => replies).filter(({ ok }) => ok)).toHaveLength(7);
-    expect(ofAddress.has(undefined, 100 - 7 * 12)).toBe(true);
-    // A session that was only refused has its whole burst.
+    expect(clients.flatMap(({ replies }) => replies).filter(({ ok }) => ok)).toHaveLength(24);
+    expect(ofAddress.has(undefined, 300 - 24 * 12)).toBe(true);
+    // A session that was refused has what it did not spend on the one that was accepted.
     const last = clients.at(-1)!;
     last.session.messagesOfAddress = undefined;
-    for (let sent = 0; sent < 3; sent++) last.receive(request);
-    await last.answered(13);
+    for (let sent = 0; sent < 2; sent++) last.receive(request);
+    await last.answered(12);
     expect(last.replies.filter(({ ok }) => ok)).toHaveLength(3);
   });
 

@@ -30,7 +30,10 @@ const refusalBurst = 500;
 
 const tooCostly = 'requests cost more than a session may spend a second; see docs/limits.md';
 const tooManyFromAddress = 'too many messages a second from this address, by their cost';
-/** What the costliest type of request takes beyond its frame: an address that has less is refused before frames are read in vain. */
+/**
+ * What the costliest type of request takes beyond its frame: an address that has less, or less than a tenth of its burst, is refused before
+ * frames are read in vain.
+ */
 const largestOwnCost = Math.max(...Object.values(requestCosts)) - 1;
 
 /** Limits of what a session may send, and notifications of the dispatcher. */
@@ -74,7 +77,8 @@ export class RequestDispatcher {
     // Paid before it is read: reading is most of the work of a large one.
     if (!has(this.#bucket, paid))
       return this.#refuse(frame, `more than ${this.limits.messagesPerSecond} messages a second, by their cost`);
-    if (!has(messagesOfAddress, paid + largestOwnCost)) return this.#refuse(frame, tooManyFromAddress);
+    const ofAddress = Math.max(paid, Math.min(paid + largestOwnCost, (messagesOfAddress?.burst ?? 0) / 10));
+    if (!has(messagesOfAddress, ofAddress)) return this.#refuse(frame, tooManyFromAddress);
     take(this.#bucket, paid);
     take(messagesOfAddress, paid);
     let request: Request;
