@@ -7,9 +7,16 @@ import { KnownLabel, shownText } from './shown-text.ts';
 
 export const Timestamp = z.int().nonnegative().describe('Milliseconds since the Unix epoch.');
 
+/**
+ * A character that is left when a text is cleaned, of the Basic Multilingual Plane: a pattern that every dialect reads, for clients that
+ * check by the JSON Schema, in which nothing is cleaned.
+ */
+const visible = new RegExp(
+  String.raw`[^\s\u0000-\u001F\u007F-\u009F\u00AD\u034F\u061C\u070F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u2028-\u202E\u2060-\u206F\u2800\u3164\uE000-\uF8FF\uFDD0-\uFDEF\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFFC\uFFFE\uFFFF]`,
+);
+
 export const DisplayName = shownText()
-  // A pattern, for clients that check by the JSON Schema, in which nothing is cleaned.
-  .regex(/[^\s\uFEFF]/, 'a visible character is expected')
+  .regex(visible, 'a visible character is expected')
   .min(1)
   .max(64)
   .describe(
