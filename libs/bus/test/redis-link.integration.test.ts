@@ -72,7 +72,7 @@ test('a lost connection to Redis is opened again with the password that has repl
   await link.redis.config('SET', 'requirepass', 'second');
   password = 'second';
   await write(link);
-  await link.redis.client('KILL', 'ID', former, 'SKIPME', 'no').catch(() => undefined);
+  await link.redis.call('CLIENT', 'KILL', 'ID', former, 'SKIPME', 'no').catch(() => undefined);
   await waitFor('another connection', async () => {
     const id = await link.redis.client('ID').catch((error: Error) => notYet(error.message));
     if (id === former) notYet('it is the former one');
