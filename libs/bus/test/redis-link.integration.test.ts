@@ -77,7 +77,7 @@ test('a lost connection to Redis is opened again with the password that has repl
     const id = await link.redis.client('ID').catch((error: Error) => notYet(error.message));
     if (id === former) notYet('it is the former one');
   });
-  await write(link);
+  await worksAgain(link);
 });
 
 describe('what a connection to Redis reports', () => {
