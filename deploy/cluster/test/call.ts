@@ -7,35 +7,23 @@ import type { Figures, Seen } from './figures.ts';
 /** Small pictures: the browsers share two cores with three nodes. */
 const camera = { width: 320, height: 180 };
 
-export interface CallOptions {
-  readonly names?: readonly string[];
-  /** Number of rooms, each with a participant of each name. Default 1. */
-  readonly rooms?: number;
-}
-
-/** Call pages in Chromium, in one room or several. They run outside the cluster and connect by a load balancer over its nodes. */
+/** Call pages in Chromium, in one room. They run outside the cluster and connect by a load balancer over its nodes. */
 export class Call {
   private constructor(
-    /** The participants of each room. */
-    private readonly rooms: readonly (readonly CallPage[])[],
+    readonly room: string,
+    readonly pages: readonly CallPage[],
     private readonly browser: Browser,
   ) {}
 
-  get pages(): readonly CallPage[] {
-    return this.rooms.flat();
-  }
-
-  /** Opens the call page for each participant. */
-  static async start(room: string, { names = ['Ada', 'Bob'], rooms = 1 }: CallOptions = {}): Promise<Call> {
+  /** Opens the call page for each of the names. */
+  static async start(room: string, names: readonly string[] = ['Ada', 'Bob']): Promise<Call> {
     const browser = await launchBrowser();
-    const pages: CallPage[][] = Array.from({ length: rooms }, () => []);
-    const call = new Call(pages, browser);
+    const pages: CallPage[] = [];
+    const call = new Call(room, pages, browser);
     try {
-      for (const [index, inRoom] of pages.entries())
-        for (const name of names)
-          inRoom.push(await CallPage.join(browser, pageUrl, { room: `${room}-${index + 1}`, name, camera }));
+      for (const name of names) pages.push(await CallPage.join(browser, pageUrl, { room, name, camera }));
       await call.allReceiveAll();
-      for (const page of call.pages) {
+      for (const page of pages) {
         await page.watchFrames();
         await page.watchMoves();
         await page.watchState();
@@ -48,14 +36,13 @@ export class Call {
     }
   }
 
-  /** Waits until every participant receives audio and video of every other of its room, now. */
+  /** Waits until every participant receives audio and video of every other, now. */
   async allReceiveAll(timeoutMs = 60_000): Promise<void> {
-    for (const inRoom of this.rooms)
-      for (const page of inRoom) {
-        const others = inRoom.filter((other) => other !== page).map(({ name }) => name);
-        await page.hasTilesOf(others, timeoutMs);
-        for (const other of others) await page.receivesMediaOf(other, timeoutMs);
-      }
+    for (const page of this.pages) {
+      const others = this.pages.filter((other) => other !== page).map(({ name }) => name);
+      await page.hasTilesOf(others, timeoutMs);
+      for (const other of others) await page.receivesMediaOf(other, timeoutMs);
+    }
   }
 
   /**

@@ -141,7 +141,7 @@ describe('a call of two participants', () => {
   let call: Call | undefined;
   let calls = 0;
   const start = async (names?: readonly string[]): Promise<Call> =>
-    (call = await Call.start(`machine-${++calls}`, names && { names }));
+    (call = await Call.start(`machine-${++calls}`, names));
 
   beforeAll(() => install());
   beforeEach(spreadPods);
