@@ -215,7 +215,7 @@ text of that size at most a quarter.
 Events of a room count as well where a client can repeat them: ${eventsOf.mute} for \`mute\`, ${eventsOf.publish} for \`publish\`, with the end of the publication, and ${eventsOf.join} for \`join\`, with the
 leave that follows. \`unpublish\` and \`leave\` are never refused for it. Nothing is counted for a \`publish\` or \`mute\` that does not reach its SFU node (\`UNAVAILABLE\`,
 \`NODE_UNAVAILABLE\`), nor for a \`join\` that the room refuses, such as \`ROOM_FULL\` and \`NO_CAPACITY\`. Each session has ${limits.ownEventsPerSecond} events per second and ${limits.ownEventBurst} at once for itself (${limits.resumedEventBurst} at once
-after a resume); whoever joins, publishes microphone, camera and screen, and switches the microphone each second, as with push-to-talk, stays below them in a call of any size.
+after a resume). A participant that joins, publishes microphone, camera and screen, and switches the microphone each second, as with push-to-talk, stays below them in a call of any size.
 Above them, the sessions of a gateway share a rate of the room, as large as that of its messages: ${perSecond(limits.eventBytes, 3)} events per second in a room of 3, ${perSecond(limits.eventBytes, 3000)} in a
 room of 3,000.
 

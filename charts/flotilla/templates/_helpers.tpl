@@ -38,7 +38,7 @@ labels:
 
 {{/*
 `replicas` of a Deployment that a scaler is to set: the present number while Helm alone owns it, so that turning the scaler on does not set it
-to 1. Otherwise empty, since a revision keeps the number: a rollback to it would conflict with the scaler, or set the number of former times.
+to 1. Otherwise empty, since a revision keeps the number: a rollback to it would conflict with the scaler, or set an old number.
 Without server-side apply Helm owns nothing. Arguments: root, component.
 */}}
 {{- define "flotilla.presentReplicas" -}}

@@ -8,6 +8,8 @@ const burstSeconds = 3;
 /** Identifies the API key of a request, and limits the requests of each key. */
 export class ApiKeyCheck {
   readonly #buckets = new Map<string, TokenBucket>();
+  /** Requests that counted. */
+  readonly #counted = new WeakSet<object>();
 
   /**
    * @param keys the keys of now
@@ -40,9 +42,24 @@ export class ApiKeyCheck {
     return key;
   }
 
-  /** Counts a request of a key. Throws RATE_LIMITED above its rate. */
-  take(key: ApiKey): void {
+  /** Counts a request of a key. Throws RATE_LIMITED above its rate. @param request counts once */
+  take(key: ApiKey, request?: object): void {
+    if (request && this.#counted.has(request)) return;
+    if (request) this.#counted.add(request);
     if (!this.#bucket(key).take()) throw new FlotillaError('RATE_LIMITED', 'too many requests with this API key');
+  }
+
+  /**
+   * What a request that failed is answered. One that failed before it counted, because its body cannot be read, counts here: above the rate
+   * of its key the answer is RATE_LIMITED.
+   */
+  failureOf(key: ApiKey, request: object, failure: FlotillaError): FlotillaError {
+    try {
+      this.take(key, request);
+      return failure;
+    } catch (error) {
+      return FlotillaError.from(error);
+    }
   }
 
   #bucket({ name }: ApiKey): TokenBucket {

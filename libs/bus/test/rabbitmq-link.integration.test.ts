@@ -78,7 +78,7 @@ describe('a RabbitMQ that cannot be used', () => {
   });
 });
 
-test('a lost connection to RabbitMQ is opened again with the password that has replaced the former one', async () => {
+test('a lost connection to RabbitMQ is opened again with a password that was changed meanwhile', async () => {
   const rabbit = await startRabbitMq();
   brokers.push(rabbit);
   const proxy = await TcpProxy.to(Number(new URL(rabbit.url).port));

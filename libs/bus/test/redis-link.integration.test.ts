@@ -57,7 +57,7 @@ const hasProblem = (link: RedisLink, text: string): Promise<unknown> =>
     if (problem !== text) notYet(`it is ${problem ?? 'none'}`);
   });
 
-test('a lost connection to Redis is opened again with the password that has replaced the former one', async () => {
+test('a lost connection to Redis is opened again with a password that was changed meanwhile', async () => {
   let password = 'first';
   const port = await startServer('--requirepass', password);
   const address = {
@@ -68,14 +68,14 @@ test('a lost connection to Redis is opened again with the password that has repl
   const link = new RedisLink(address, log, 'test');
   links.push(link);
   await link.connect();
-  const former = await link.redis.client('ID');
+  const lostId = await link.redis.client('ID');
   await link.redis.config('SET', 'requirepass', 'second');
   password = 'second';
   await write(link);
-  await link.redis.call('CLIENT', 'KILL', 'ID', former, 'SKIPME', 'no').catch(() => undefined);
+  await link.redis.call('CLIENT', 'KILL', 'ID', lostId, 'SKIPME', 'no').catch(() => undefined);
   await waitFor('another connection', async () => {
     const id = await link.redis.client('ID').catch((error: Error) => notYet(error.message));
-    if (id === former) notYet('it is the former one');
+    if (id === lostId) notYet('it is the same one');
   });
   await worksAgain(link);
 });

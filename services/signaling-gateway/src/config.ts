@@ -8,6 +8,7 @@ import {
   list,
   listenAddress,
   port,
+  serverLimitsConfig,
   servingConfig,
   trustedProxiesConfig,
   wholeNumber,
@@ -31,12 +32,7 @@ export const limitsConfig = z.object({
     .min(1)
     .default(12_000)
     .describe('Maximum number of connections of one gateway.'),
-  FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS: wholeNumber()
-    .min(1)
-    .default(500)
-    .describe(
-      'Maximum number of connections from one address. An office behind NAT is one address, and so is a /64 network of IPv6.',
-    ),
+  FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS: serverLimitsConfig.shape.FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS,
   FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS: wholeNumber()
     .min(1)
     .default(50)

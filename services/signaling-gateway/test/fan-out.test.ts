@@ -139,7 +139,7 @@ describe('the bytes of messages to users', () => {
     return count;
   };
 
-  test('are limited for each receiver, whoever sends them', () => {
+  test('are limited for each receiver, over all senders', () => {
     const bytes = new UserBytes(rate);
     const sent = (index: number) => message({ from: `eve-${index % 10}`, bytes: large });
     expect(accepted(bytes, sent)).toBe(14);
@@ -147,7 +147,7 @@ describe('the bytes of messages to users', () => {
     expect(accepted(bytes, (index) => ({ ...sent(index), to: 'bob' }), second)).toBe(14);
   });
 
-  test('are limited for each sender, whoever receives them', () => {
+  test('are limited for each sender, over all receivers', () => {
     const bytes = new UserBytes(rate);
     const sent = (index: number) => message({ to: `user-${index}`, bytes: large });
     expect(accepted(bytes, sent)).toBe(19);

@@ -38,7 +38,7 @@ async function messaging(participants = 3) {
   const open = async (id: string, userId = 'u') => {
     const claims = { ...participantClaims(), bridge: ['rm_a'] };
     await store.sessions.open({ id, userId, gatewayId: 'gw_a', ...claims }, id);
-    const recording = recordingSession(id, () => undefined, ['data'], { resumeHash: id });
+    const recording = recordingSession(id, () => undefined, ['data', 'broadcast'], { resumeHash: id });
     recording.session.identity = { ...recording.session.identity, userId, bridge: ['rm_a'] };
     table.add(recording.session);
     return recording;
@@ -187,6 +187,18 @@ describe('messages to users', () => {
     expect(await ofMany(40)).toBe(40);
     expect(await ofMany(10_000)).toBeLessThan(6);
   });
+});
+
+test('a message to everybody is refused when its sender loses the grant while the sessions of the fleet are counted', async () => {
+  const { store, open, send, writtenToAll } = await messaging();
+  const { session } = await open('ss_a');
+  const before = await writtenToAll();
+  vi.spyOn(store.sessions, 'count').mockImplementation(async () => {
+    session.identity = { ...session.identity, grants: ['data'] };
+    return 1;
+  });
+  await expect(send(session, '*')).rejects.toEqual(refused('FORBIDDEN'));
+  expect(await writtenToAll()).toEqual(before);
 });
 
 describe('the number of sessions of the fleet', () => {

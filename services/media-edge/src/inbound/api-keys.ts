@@ -29,8 +29,6 @@ export function writeOf({ method, path, params, route }: Request): Omit<AuditedW
 /** Checks API keys: known, with the scope of the route, for the whole fleet, within their rate. Writes the audit log of what they change. */
 export class ApiKeys {
   readonly #keys: ApiKeyCheck | undefined;
-  /** Requests of the REST API that counted for the rate of their key. */
-  readonly #counted = new WeakSet<Request>();
 
   /**
    * @param keys the keys of now; undefined: every request is served, and none is audited
@@ -64,37 +62,24 @@ export class ApiKeys {
   /** The key of a request of the REST API; undefined when none is needed. Throws UNAUTHENTICATED, FORBIDDEN, RATE_LIMITED. */
   check(request: Request, scope: ApiScope): ApiKey | undefined {
     const key = this.identify(request.headers.authorization);
-    this.#counted.add(request);
-    this.admit(key, scope);
+    this.admit(key, scope, request);
     return key;
   }
 
-  /**
-   * Audits a request of the REST API that failed, if it has a known key. Those that failed before `check`, because their body cannot be
-   * read, count for the rate of the key here. Returns the failure to answer: RATE_LIMITED above that rate.
-   */
+  /** Audits a request of the REST API that failed, if it has a known key. Returns the failure to answer, see `ApiKeyCheck.failureOf`. */
   failed(request: Request, failure: FlotillaError): FlotillaError {
     const key = this.find(request.headers.authorization);
-    if (!key || !restPath.test(request.path)) return failure;
-    const answered = this.#counted.has(request) ? failure : (this.#limited(key) ?? failure);
+    if (!this.#keys || !key || !restPath.test(request.path)) return failure;
+    const answered = this.#keys.failureOf(key, request, failure);
     const write = writeOf(request);
     if (write) this.audit(key, { ...write, outcome: answered.code });
     return answered;
   }
 
-  #limited(key: ApiKey): FlotillaError | undefined {
-    try {
-      this.#keys?.take(key);
-      return undefined;
-    } catch (error) {
-      return FlotillaError.from(error);
-    }
-  }
-
-  /** Counts a request of a key for what needs the scope. Throws RATE_LIMITED, FORBIDDEN. */
-  admit(key: ApiKey | undefined, scope: ApiScope): void {
+  /** Counts a request of a key for what needs the scope. Throws RATE_LIMITED, FORBIDDEN. @param request counts once */
+  admit(key: ApiKey | undefined, scope: ApiScope, request?: Request): void {
     if (!key) return;
-    this.#keys?.take(key);
+    this.#keys?.take(key, request);
     requireScope(key, scope);
   }
 

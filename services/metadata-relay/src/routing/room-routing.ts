@@ -239,10 +239,12 @@ export class RoomRouting {
 
   /** The stream of a publisher. For a new one at the maximum of a topic, one without a value is dropped, if there is any. */
   #stream(topic: Topic, publisherId: string, userId: string | undefined): PublisherStream {
-    if (topic.streams.size >= maxStreams && !topic.streams.has(publisherId)) {
-      const surplus = [...topic.streams].find(([, { retained }]) => retained.isEmpty);
-      if (surplus) topic.forget(surplus[0]);
-    }
+    if (topic.streams.size >= maxStreams && !topic.streams.has(publisherId))
+      for (const [surplus, { retained }] of topic.streams) {
+        if (!retained.isEmpty) continue;
+        topic.forget(surplus);
+        break;
+      }
     return topic.stream(publisherId, userId);
   }
 
@@ -406,8 +408,8 @@ export class RoomRouting {
     if (!this.#budget.admits(frame.length, topic.subscribers.size, undefined, this.clock.monotonicMs()))
       return framesDropped.inc({ reason: 'room_rate' });
     // The last frames of a publisher may arrive after it has left the room, or has declared the topic over a link here.
-    if (!this.#absent.has(publisherId) && !this.#hasDeclared(topic, publisherId))
-      topic.remotePublishers.add(publisherId);
+    const isKnown = topic.remotePublishers.has(publisherId) || this.#absent.has(publisherId);
+    if (!isKnown && !this.#hasDeclared(topic, publisherId)) topic.remotePublishers.add(publisherId);
     topic.retain ||= retain;
     // The relay of the publisher stores what is retained.
     this.#route(topic, publisherId, this.#stream(topic, publisherId, userId), body.value, frame);

@@ -60,8 +60,6 @@ export const methodsByPath: ReadonlyMap<string, readonly string[]> = new Map([
 /** Checks API keys: known, with the scope of the route, within their rate. Writes the audit log of what they change. */
 export class ApiAccess {
   readonly #keys: ApiKeyCheck | undefined;
-  /** Requests that counted for the rate of their key. */
-  readonly #counted = new WeakSet<Request>();
 
   /**
    * @param keys the keys of now; undefined: every request is served, and none is audited
@@ -89,8 +87,7 @@ export class ApiAccess {
     if (!this.#keys) return undefined;
     const key = this.#keys.identify(request.headers.authorization);
     const name = routeOf(request)?.name;
-    this.#counted.add(request);
-    this.#keys.take(key);
+    this.#keys.take(key, request);
     if (name === undefined) throw new FlotillaError('NOT_FOUND');
     requireScopes(key, restRoutes[name].scope);
     if (key.tenant !== undefined && 'wholeFleet' in restRoutes[name])
@@ -101,26 +98,14 @@ export class ApiAccess {
     return key;
   }
 
-  /**
-   * Audits a request that failed, if it has a known key. Those that failed before `check`, because their body cannot be read, count for
-   * the rate of the key here. Returns the failure to answer: RATE_LIMITED above that rate.
-   */
+  /** Audits a request that failed, if it has a known key. Returns the failure to answer, see `ApiKeyCheck.failureOf`. */
   failed(request: Request, response: Response, failure: FlotillaError): FlotillaError {
     const key = apiKeyOf(response) ?? this.#keys?.find(request.headers.authorization);
     const route = routeOf(request);
-    if (!key || !route) return failure;
-    const answered = this.#counted.has(request) ? failure : (this.#limited(key) ?? failure);
+    if (!this.#keys || !key || !route) return failure;
+    const answered = this.#keys.failureOf(key, request, failure);
     this.#audit(request, key, { action: route.name, target: route.target, outcome: answered.code });
     return answered;
-  }
-
-  #limited(key: ApiKey): FlotillaError | undefined {
-    try {
-      this.#keys?.take(key);
-      return undefined;
-    } catch (error) {
-      return FlotillaError.from(error);
-    }
   }
 
   /** Audits a request that was carried out. */

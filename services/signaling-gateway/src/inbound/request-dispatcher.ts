@@ -31,8 +31,8 @@ const refusalBurst = 500;
 const tooCostly = 'requests cost more than a session may spend a second; see docs/limits.md';
 const tooManyFromAddress = 'too many messages a second from this address, by their cost';
 /**
- * What the costliest type of request takes beyond its frame: an address that has less, or less than a tenth of its burst, is refused before
- * frames are read in vain.
+ * What the costliest type of request takes beyond its frame: an address that has less, or less than a tenth of its burst, is refused
+ * before its frames are read: most of these could not be paid.
  */
 const largestOwnCost = Math.max(...Object.values(requestCosts)) - 1;
 

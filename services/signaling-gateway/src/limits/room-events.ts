@@ -13,7 +13,7 @@ export const resumedEventBurst = 16;
 /** Typical size of the text of such an event, bytes. */
 export const eventBytes = 512;
 
-/** Events that a request causes. Whoever joins or publishes ends it some time; the end is never refused. */
+/** Events that a request causes. A join and a publication count their end too, which is never refused. */
 export const eventsOf = { join: 2, publish: 2, mute: 1 } as const;
 
 export type CausingSession = Pick<Session, 'ownEvents' | 'resumed' | 'openedAt'>;

@@ -46,7 +46,7 @@ export class UserBytes {
     const sender = this.#senders.of(from, now);
     const receiver = this.#receivers.of(to, now);
     const { bytesPerSecond } = this;
-    // What is sent counts once, whoever receives it. A message may be larger than a burst, depending on the settings.
+    // A sent message counts once, also with many receivers. It may be larger than a burst, depending on the settings.
     const sent = Math.min(fanOutBytes(message.bytes, 1), sender.all.burst);
     if (!sender.all.has(now, sent)) throw refusal(`more than ${bytesPerSecond} bytes of messages a second from you`);
     if (!takeMessage(receiver, message, sender.part, now))

@@ -105,10 +105,12 @@ export class UserMessages {
     return this.store.sendToUser(userId, message);
   }
 
-  /** Throws RATE_LIMITED, UNAVAILABLE. */
+  /** Throws RATE_LIMITED, SESSION_EXPIRED, FORBIDDEN, UNAVAILABLE. */
   async sendToEverybody(session: Session, data: unknown): Promise<Offset> {
     const message = encode(session, data);
-    this.#take(session, everybody, message, await this.fleetSessions.count());
+    const receivers = await this.fleetSessions.count();
+    session.requireStill('message', everybody);
+    this.#take(session, everybody, message, receivers);
     return this.events.append(broadcastStream, message);
   }
 

@@ -74,9 +74,7 @@ export class MessageRequests {
     };
     requireClaim();
     const participants = await this.backplane.store.rooms.requireBridge(roomId, session.id, session.resumeHash);
-    // Meanwhile the session may have been revoked, or its token replaced by one with less.
-    if (!session.isOpen) throw new FlotillaError('SESSION_EXPIRED');
-    session.requireGrantsFor('message', roomAddress(roomId));
+    session.requireStill('message', roomAddress(roomId));
     requireClaim();
     return participants;
   }

@@ -158,6 +158,12 @@ export class Session {
       throw new FlotillaError('FORBIDDEN', `${type} needs the grant ${describeRule(requestGrants[type])}`);
   }
 
+  /** Requires again, after other work, that a request may be carried out. Throws SESSION_EXPIRED, FORBIDDEN. */
+  requireStill(type: RequestType, to: string | undefined): void {
+    if (!this.isOpen) throw new FlotillaError('SESSION_EXPIRED');
+    this.requireGrantsFor(type, to);
+  }
+
   /** The membership of a room. Throws NOT_IN_ROOM. */
   membership(roomId: string): Membership {
     const membership = this.rooms.get(roomId);
